@@ -1,0 +1,92 @@
+//! The manifest: what a plugin says of itself in an ELF note, readable without running a byte of it.
+//!
+//! The note's owner is `TANDEM`, its type 1, its text JSON: `{"name", "summary", "version", "api", "opset"}`. `readelf
+//! -n` shows it; it survives stripping and link-time optimisation.
+
+/// The section that holds the note.
+pub const SECTION: &str = ".note.tandem";
+
+/// The note's owner, with its final NUL, padded to the note's alignment of four.
+pub const OWNER: [u8; 8] = *b"TANDEM\0\0";
+
+/// The note's type.
+pub const NOTE_TYPE: u32 = 1;
+
+/// This crate's version: the version of the ABI and of what authors write against.
+pub const API_VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// The opset as the text that goes into the manifest; a test holds it to [`crate::opset::OPSET`].
+pub const OPSET_TEXT: &str = "1";
+
+/// An ELF note of `N` bytes of text.
+#[derive(Debug)]
+#[repr(C, align(4))]
+pub struct Note<const N: usize> {
+    name_size: u32,
+    text_size: u32,
+    kind: u32,
+    owner: [u8; 8],
+    text: [u8; N],
+}
+
+impl<const N: usize> Note<N> {
+    /// Joins `parts` and pads them with spaces, which JSON does not mind.
+    pub const fn new(parts: &[&str]) -> Self {
+        let mut text = [b' '; N];
+        let (mut part, mut at) = (0, 0);
+        while part < parts.len() {
+            let bytes = parts[part].as_bytes();
+            let mut i = 0;
+            while i < bytes.len() {
+                text[at] = bytes[i];
+                at += 1;
+                i += 1;
+            }
+            part += 1;
+        }
+        // "TANDEM" and one NUL count; the eighth byte is padding.
+        Self { name_size: 7, text_size: N as u32, kind: NOTE_TYPE, owner: OWNER, text }
+    }
+}
+
+/// The joint length of `parts`, rounded up to the note's alignment.
+pub const fn padded_len(parts: &[&str]) -> usize {
+    let (mut part, mut length) = (0, 0);
+    while part < parts.len() {
+        length += parts[part].len();
+        part += 1;
+    }
+    length.div_ceil(4) * 4
+}
+
+/// Whether a text can stand between JSON's quotes as it is; the export macro refuses others at compile time.
+pub const fn is_plain(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    let mut i = 0;
+    while i < bytes.len() {
+        if bytes[i] < b' ' || bytes[i] == b'"' || bytes[i] == b'\\' {
+            return false;
+        }
+        i += 1;
+    }
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_opset_in_the_manifest_is_the_opset() {
+        assert_eq!(OPSET_TEXT, crate::opset::OPSET.to_string());
+    }
+
+    #[test]
+    fn a_note_is_its_parts_padded_to_four() {
+        const PARTS: &[&str] = &["{\"name\":\"", "x", "\"}"];
+        let note = Note::<{ padded_len(PARTS) }>::new(PARTS);
+        assert_eq!(&note.text, b"{\"name\":\"x\"}");
+        assert_eq!(std::mem::size_of_val(&note) % 4, 0);
+        assert!(is_plain("a plugin") && !is_plain("a \"plugin\"") && !is_plain("a\\b") && !is_plain("a\nb"));
+    }
+}
