@@ -188,6 +188,20 @@ unsafe extern "C" {
         grads: *mut Out,
     ) -> Status;
 
+    // activation.cpp
+    pub(crate) safe fn tandem_ext_leaky_relu(
+        input: TensorRef<'_>,
+        slope: f64,
+        in_place: bool,
+        out: &mut Out,
+    ) -> Status;
+    pub(crate) safe fn tandem_ext_elu(input: TensorRef<'_>, alpha: f64, out: &mut Out) -> Status;
+    pub(crate) safe fn tandem_ext_softplus(
+        input: TensorRef<'_>,
+        threshold: f64,
+        out: &mut Out,
+    ) -> Status;
+
     // pivot.cpp
     pub(crate) safe fn tandem_ext_pivoted_conv(
         input: TensorRef<'_>,

@@ -6,6 +6,7 @@
 
 #![deny(unsafe_op_in_unsafe_fn)]
 
+mod activation;
 mod autograd;
 mod cuda;
 mod error;
@@ -15,6 +16,7 @@ mod op_trace;
 mod optim;
 mod pivot;
 
+pub use activation::{elu, leaky_relu, softplus};
 pub use autograd::grad;
 pub use cuda::{open_cuda, use_deterministic};
 pub use error::TorchError;
