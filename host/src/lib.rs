@@ -1,1 +1,3 @@
-//! stub
+//! Trains GANs that come in as plugins, in one stage or two.
+
+pub mod config;
