@@ -1,3 +1,4 @@
 //! Trains GANs that come in as plugins, in one stage or two.
 
 pub mod config;
+pub mod run;
