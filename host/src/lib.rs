@@ -1,6 +1,8 @@
 //! Tandem's host: loads GAN definitions from plugins and trains them in one stage or two.
 
 pub mod check;
+pub mod config;
 pub mod data;
 pub mod network;
+pub mod run;
 pub mod train;
