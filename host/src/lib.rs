@@ -3,6 +3,9 @@
 pub mod check;
 pub mod config;
 pub mod data;
+pub mod image;
 pub mod network;
+pub mod plugin;
 pub mod run;
+pub mod session;
 pub mod train;
