@@ -74,16 +74,17 @@ macro_rules! export_gan {
                 "a plugin's name and summary must be without quotes, backslashes and control characters"
             );
 
-            extern "C" fn declare(
+            // Items are not hygienic: the author's own function may be called `declare` or `root`.
+            extern "C" fn tandem_declare(
                 request: RVec<$crate::__private::abi::Named<$crate::__private::abi::Value>>,
             ) -> RResult<$crate::__private::abi::Definition, RString> {
                 $crate::__private::answer(request, $declare)
             }
-            fn root() -> $crate::__private::abi::Plugin_Ref {
-                $crate::__private::abi::Plugin { declare }.leak_into_prefix()
+            fn tandem_root() -> $crate::__private::abi::Plugin_Ref {
+                $crate::__private::abi::Plugin { declare: tandem_declare }.leak_into_prefix()
             }
-            extern "C" fn erased_root() -> library::RootModuleResult {
-                library::__call_root_module_loader(root)
+            extern "C" fn tandem_erased_root() -> library::RootModuleResult {
+                library::__call_root_module_loader(tandem_root)
             }
 
             // What abi_stable's `export_root_module` emits, but by a path that needs no dependency of the plugin's own.
@@ -92,7 +93,10 @@ macro_rules! export_gan {
             #[allow(unsafe_code, reason = "the plugin's exported header")]
             #[unsafe(export_name = "_1as_0lib_1header_0root_bmodule_bloader")]
             static HEADER: LibHeader = unsafe {
-                LibHeader::from_constructor::<$crate::__private::abi::Plugin_Ref>(erased_root, CheckTypeLayout::Yes)
+                LibHeader::from_constructor::<$crate::__private::abi::Plugin_Ref>(
+                    tandem_erased_root,
+                    CheckTypeLayout::Yes,
+                )
             };
 
             const PARTS: &[&str] = &[

@@ -161,6 +161,16 @@ impl Gan {
         self.generator.input("latent").map_or(0, |t| t.shape.elements_per_sample())
     }
 
+    /// Whether the networks make and judge these images; the host asks again, since it trusts no plugin to have asked.
+    pub fn fits(&self, Images { channels, size, .. }: Images) -> Result<(), Error> {
+        let made = &self.generator.output_type().shape;
+        let wanted = Shape::batched(&[channels, size, size]);
+        if made == &wanted {
+            return Ok(());
+        }
+        Err(Error::new(format!("the generator makes {made}, the data are {wanted}")))
+    }
+
     /// Everything that can be known without computing: inputs and outputs that fit, losses that are numbers.
     fn check(self, images: Option<Images>) -> Result<Self, Error> {
         let latent = self
@@ -181,11 +191,8 @@ impl Gan {
                 image.shape
             )));
         }
-        if let Some(Images { channels, size, .. }) = images {
-            let wanted = Shape::batched(&[channels, size, size]);
-            if made != &wanted {
-                return Err(Error::new(format!("the generator makes {made}, the data are {wanted}")));
-            }
+        if let Some(images) = images {
+            self.fits(images)?;
         }
         if !self.discriminator.output_type().shape.is_batched() {
             return Err(Error::new(format!(
