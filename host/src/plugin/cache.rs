@@ -9,9 +9,13 @@ use std::{
     io::{self, Write},
     os::unix::fs::{DirBuilderExt, PermissionsExt},
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use super::{PluginFile, error::LoadProblem};
+
+/// Copies older than this go when a new one comes; one that is still wanted is written again.
+const KEPT: Duration = Duration::from_hours(30 * 24);
 
 /// `$XDG_CACHE_HOME/tandem/plugins`, or the same under `~/.cache`.
 pub(super) fn directory(variable: impl Fn(&str) -> Option<OsString>) -> Result<PathBuf, LoadProblem> {
@@ -41,12 +45,36 @@ fn write_unless_there(copy: &Path, directory: &Path, bytes: &[u8]) -> io::Result
     // Not synced: after a crash a torn copy differs from the bytes above and is written anew.
     beside.as_file().set_permissions(Permissions::from_mode(0o400))?;
     beside.persist(copy)?;
+    remove_old(directory);
     Ok(())
+}
+
+/// Removes old copies, and what a crash left beside them; a process that has one loaded keeps it mapped.
+fn remove_old(directory: &Path) {
+    for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
+        let age = entry.metadata().and_then(|m| m.modified()).ok().and_then(|t| t.elapsed().ok());
+        if age.is_some_and(|age| age > KEPT) {
+            // Another process may have removed it first; the cache is no worse for a file that stays.
+            let _ = std::fs::remove_file(entry.path());
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn old_copies_go_and_young_ones_stay() {
+        let directory = tempfile::tempdir().unwrap();
+        for (name, days) in [("old", 31), ("young", 29)] {
+            let file = std::fs::File::create(directory.path().join(name)).unwrap();
+            file.set_modified(std::time::SystemTime::now() - Duration::from_hours(24 * days)).unwrap();
+        }
+        remove_old(directory.path());
+        let left: Vec<_> = std::fs::read_dir(directory.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
+        assert_eq!(left, ["young"]);
+    }
 
     #[test]
     fn the_directory_follows_the_environment() {

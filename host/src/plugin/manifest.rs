@@ -96,10 +96,10 @@ mod tests {
                 .unwrap_or_else(|| panic!("{message}"))
                 .to_owned()
         };
-        assert_eq!(says("1.0.0", ""), "missing field `opset` at line 1 column 59");
+        assert_eq!(says("1.0.0", ""), "missing field `opset` at line 1 column 58");
         assert_eq!(says("1.0.0", r#","opset":0"#), "`opset` must be 1 or more, found 0");
-        assert_eq!(says("1.0.0", r#","opset":"1""#), "invalid type: string \"1\", expected u32 at line 1 column 70");
-        assert_eq!(says("1.0.0", r#","opset":1,"name":"y""#), "duplicate field `name` at line 1 column 75");
+        assert_eq!(says("1.0.0", r#","opset":"1""#), "invalid type: string \"1\", expected u32 at line 1 column 69");
+        assert_eq!(says("1.0.0", r#","opset":1,"name":"y""#), "duplicate field `name` at line 1 column 74");
         assert_eq!(says("one", ""), "`api` must be a version such as 1.0.0, found \"one\"");
         assert_eq!(says("1.0", ""), "`api` must be a version such as 1.0.0, found \"1.0\"");
     }
