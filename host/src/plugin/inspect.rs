@@ -61,7 +61,7 @@ pub(super) struct Examined {
 
 impl Examined {
     pub(super) fn hashed(self, path: &Path) -> PluginFile {
-        let sha256 = Sha256::digest(&self.bytes).iter().map(|b| format!("{b:02x}")).collect();
+        let sha256 = format!("{:x}", Sha256::digest(&self.bytes));
         PluginFile { path: path.to_owned(), manifest: self.manifest, sha256, bytes: self.bytes }
     }
 }
@@ -106,7 +106,6 @@ pub(super) fn check(bytes: &[u8]) -> Result<&[u8], FileProblem> {
 
 type Header = FileHeader64<LE>;
 
-#[expect(clippy::needless_pass_by_value, reason = "the shape that map_err takes")]
 fn damaged(error: object::Error) -> FileProblem {
     FileProblem::Damaged(error.to_string())
 }

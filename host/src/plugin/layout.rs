@@ -43,8 +43,8 @@ fn in_words(cause: &AbiInstability) -> String {
     use AbiInstability as AI;
     match cause {
         AI::Name(v) => differs("is", format!("`{}`", v.expected.name()), format!("`{}`", v.found.name())),
-        AI::Package(v) => differs("comes from crate", &v.expected, &v.found),
-        AI::PackageVersion(v) => differs("comes from version", &v.expected, &v.found),
+        AI::Package(v) => differs("comes from crate", v.expected, v.found),
+        AI::PackageVersion(v) => differs("comes from version", v.expected, v.found),
         AI::Size(v) => differs("has a size of", v.expected, v.found),
         AI::Alignment(v) => differs("has an alignment of", v.expected, v.found),
         AI::FieldCountMismatch(v) => differs("has so many fields:", v.expected, v.found),
@@ -52,7 +52,7 @@ fn in_words(cause: &AbiInstability) -> String {
         AI::UnexpectedField(v) => {
             differs("has the field", format!("`{}`", v.expected.name()), format!("`{}`", v.found.name()))
         }
-        AI::UnexpectedVariant(v) => differs("has the variant", &v.expected, &v.found),
+        AI::UnexpectedVariant(v) => differs("has the variant", v.expected, v.found),
         AI::MismatchedPrimitive(v) => differs("is", debug(&v.expected), debug(&v.found)),
         AI::TLDataDiscriminant(v) => differs("is of kind", debug(&v.expected), debug(&v.found)),
         AI::MismatchedPrefixSize(v) => differs("has a fixed part of", v.expected, v.found),

@@ -83,21 +83,15 @@ impl SearchPath {
         if name.contains('/') || Path::new(name).extension() == Some(OsStr::new("so")) {
             return inspect(Path::new(name));
         }
-        let (mut available, mut broken) = (Vec::new(), Vec::new());
+        let (mut available, mut broken) = (Vec::<String>::new(), Vec::new());
         for (path, examined) in self.files() {
             match examined {
                 Ok(found) if found.manifest.name == name => return Ok(found.hashed(&path)),
-                Ok(other) => available.push(other.manifest.name),
+                Ok(other) if !available.contains(&other.manifest.name) => available.push(other.manifest.name),
+                Ok(_) => {}
                 Err(problem) => broken.push(PluginError::file(&path, problem)),
             }
         }
-        let mut listed = Vec::new();
-        available.retain(|name| {
-            !listed.contains(name) && {
-                listed.push(name.clone());
-                true
-            }
-        });
         Err(PluginError::NotFound(Box::new(NotFound {
             name: name.to_owned(),
             nearest: nearest(name, &available),
