@@ -1,1 +1,27 @@
-//! stub
+//! What `tch` lacks, over the same libtorch: gradients with seeds, pivoted layers, fused
+//! optimisers, private random generators and CUDA opened at run time.
+//!
+//! The C++ lives in `cpp/`, the declarations and every `unsafe` line in `ffi`; the other modules are
+//! safe Rust. Nothing here knows what a GAN is, and nothing that `tch` already offers is repeated.
+
+mod activation;
+mod autograd;
+mod cuda;
+mod error;
+mod ffi;
+mod generator;
+mod op_trace;
+mod optim;
+mod pivot;
+
+pub use activation::{elu, leaky_relu, softplus};
+pub use autograd::grad;
+pub use cuda::{open_cuda, use_deterministic};
+pub use error::TorchError;
+pub use generator::{Generator, generator_state, set_generator_state};
+pub use op_trace::trace_ops;
+pub use optim::{Adam, RmsProp, Sgd, all_finite, clamp_all, ema_update, fused_adam, rmsprop, sgd};
+pub use pivot::{
+    Conv, Pivot, pivoted_conv, pivoted_embedding, pivoted_group_norm, pivoted_instance_norm,
+    pivoted_layer_norm, pivoted_linear,
+};

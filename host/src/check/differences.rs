@@ -1,0 +1,155 @@
+//! Derivatives against central differences: of the losses at the scores, and of everything along random directions.
+
+use serde::Serialize;
+use tandem_plugin_api::Gan;
+use tandem_torch_ext::{Generator, grad};
+use tch::{Device, Kind, Tensor};
+
+use super::{Subject, worse};
+use crate::train::{Losses, Scores, Strategy, TrainError, one_stage, penalty};
+
+/// The step of a difference, for values of order 1 in float64.
+const STEP: f64 = 1e-6;
+
+/// Relative errors against finite differences.
+#[derive(Debug, Clone, Serialize)]
+pub struct Derivatives {
+    /// `∂L_D/∂s_r`, `∂L_D/∂s_f`, `∂L_G/∂s_f`: the largest.
+    pub losses: f64,
+    /// `L_D` and `L_G` along a random direction of D's and G's parameters: the larger.
+    pub networks: f64,
+    /// The penalties along a random direction of D's parameters: the largest.
+    pub penalties: f64,
+}
+
+impl Derivatives {
+    /// The largest of all.
+    pub fn worst(&self) -> f64 {
+        worse(worse(self.losses, self.networks), self.penalties)
+    }
+}
+
+pub(super) fn compare(gan: &Gan, subject: &Subject, seed: u64) -> Result<Derivatives, TrainError> {
+    Ok(Derivatives {
+        losses: losses(gan, &subject.losses, seed)?,
+        networks: networks(subject, seed)?,
+        penalties: penalties(gan, subject, seed)?,
+    })
+}
+
+/// Each seed entry against the loss with that score moved both ways.
+fn losses(gan: &Gan, losses: &Losses, seed: u64) -> Result<f64, TrainError> {
+    let mut generator = Generator::new(Device::Cpu, seed)?;
+    let size = gan.score_shape().with_batch(5);
+    let mut draw = || -> Result<Tensor, TrainError> {
+        let scores = Tensor::f_zeros(&size[..], (Kind::Double, Device::Cpu))?;
+        generator.normal_(&scores, 0.0, 1.5)?;
+        Ok(scores)
+    };
+    let (real, fake) = (draw()?, draw()?);
+    let labels = Tensor::f_zeros([5], (Kind::Int64, Device::Cpu))?;
+    let scores = Scores { real: &real, fake: &fake, labels: Some(&labels) };
+    let seeds = losses.seeds(&scores)?;
+    let value = |of_d: bool, real: &Tensor, fake: &Tensor| -> Result<f64, TrainError> {
+        let scores = Scores { real, fake, labels: Some(&labels) };
+        let loss = if of_d { losses.discriminator(&scores)? } else { losses.generator(&scores)? };
+        Ok(loss.f_double_value(&[])?)
+    };
+    let g_r = numeric(&real, |s| value(true, s, &fake))?;
+    let g_f = numeric(&fake, |s| value(true, &real, s))?;
+    let h = numeric(&fake, |s| value(false, &real, s))?;
+    let pairs = [(&seeds.g_r, g_r), (&seeds.g_f, g_f), (&seeds.h, h)];
+    pairs.iter().try_fold(0.0, |worst, (exact, found)| {
+        Ok(worse(worst, super::relative_error(&[found.shallow_clone()], &[exact.shallow_clone()])?))
+    })
+}
+
+/// The gradient of a function of a small tensor, one entry at a time.
+fn numeric(at: &Tensor, f: impl Fn(&Tensor) -> Result<f64, TrainError>) -> Result<Tensor, TrainError> {
+    let mut gradient = Vec::with_capacity(at.numel());
+    for i in 0..at.numel() {
+        let moved = |by: f64| -> Result<f64, TrainError> {
+            let mut point = vec![0.0; at.numel()];
+            at.f_copy_data(&mut point, at.numel())?;
+            point[i] += by;
+            f(&Tensor::f_from_slice(&point)?.f_reshape(at.size())?)
+        };
+        gradient.push((moved(STEP)? - moved(-STEP)?) / (2.0 * STEP));
+    }
+    Ok(Tensor::f_from_slice(&gradient)?.f_reshape(at.size())?)
+}
+
+/// Both losses, as functions of both networks' parameters, along a random direction.
+fn networks(subject: &Subject, seed: u64) -> Result<f64, TrainError> {
+    let Subject { networks, losses, batch, latents } = subject;
+    let labels = batch.labels.as_ref();
+    let pass = || -> Result<one_stage::Forward, TrainError> {
+        tch::manual_seed(seed as i64);
+        one_stage::forward(networks, batch, latents, &networks.weights(false)?, Strategy::TwoSeed)
+    };
+    let both = |pass: &one_stage::Forward| -> Result<[f64; 2], TrainError> {
+        let scores = Scores { real: &pass.real_scores, fake: &pass.fake_scores, labels };
+        Ok([losses.discriminator(&scores)?.f_double_value(&[])?, losses.generator(&scores)?.f_double_value(&[])?])
+    };
+    let reference = pass()?;
+    let [of_d, of_g] = one_stage::separate(networks, losses, batch, &reference)?;
+    let d = along(networks.discriminator.learned(), &of_d, seed, || Ok(both(&pass()?)?[0]))?;
+    let g = along(networks.generator.learned(), &of_g, seed, || Ok(both(&pass()?)?[1]))?;
+    Ok(worse(d, g))
+}
+
+fn penalties(gan: &Gan, subject: &Subject, seed: u64) -> Result<f64, TrainError> {
+    let Subject { networks, batch, .. } = subject;
+    gan.penalties.iter().try_fold(0.0, |worst, term| {
+        let points = batch.images.f_detach_copy()?.f_set_requires_grad(true)?;
+        let value = || penalty::value(term, networks, &points, batch.labels.as_ref());
+        let exact = grad(&[&value()?], &[None], networks.discriminator.learned(), false, false)?;
+        let error = along(networks.discriminator.learned(), &exact, seed, || Ok(value()?.f_double_value(&[])?))?;
+        Ok(worse(worst, error))
+    })
+}
+
+/// The relative error of `⟨gradient, v⟩` against `f`'s difference along a random `v`, scaled to the parameters' size.
+fn along(
+    parameters: &[Tensor],
+    gradient: &[Tensor],
+    seed: u64,
+    f: impl Fn() -> Result<f64, TrainError>,
+) -> Result<f64, TrainError> {
+    let mut generator = Generator::new(Device::Cpu, seed.wrapping_add(7))?;
+    let directions = parameters.iter().map(|p| {
+        let v = p.f_zeros_like()?.f_detach()?;
+        generator.normal_(&v, 0.0, 1.0)?;
+        // Mostly along the gradient, or the slope would drown in the rounding of a large network.
+        Ok(v)
+    });
+    let directions = directions.collect::<Result<Vec<_>, TrainError>>()?;
+    let norm = |tensors: &[Tensor]| -> Result<f64, TrainError> {
+        let squares = tensors.iter().map(|t| t.f_square()?.f_sum(Kind::Double)?.f_double_value(&[]));
+        Ok(squares.sum::<Result<f64, _>>()?.sqrt())
+    };
+    let (of_gradient, of_noise) = (norm(gradient)?, norm(&directions)?);
+    if of_gradient == 0.0 {
+        return Ok(f().map(f64::abs)?.min(0.0));
+    }
+    let mut slope = 0.0;
+    let mut direction = Vec::new();
+    for (v, g) in directions.iter().zip(gradient) {
+        let v = v.f_mul_scalar(0.5 / of_noise)?.f_add(&g.f_mul_scalar(1.0 / of_gradient)?)?;
+        slope += v.f_mul(g)?.f_sum(Kind::Double)?.f_double_value(&[])?;
+        direction.push(v);
+    }
+    let shift = |by: f64| -> Result<(), TrainError> {
+        let _guard = tch::no_grad_guard();
+        for (p, v) in parameters.iter().zip(&direction) {
+            let _ = p.shallow_clone().f_add_(&v.f_mul_scalar(by)?)?;
+        }
+        Ok(())
+    };
+    shift(STEP)?;
+    let ahead = f()?;
+    shift(-2.0 * STEP)?;
+    let behind = f()?;
+    shift(STEP)?;
+    Ok((((ahead - behind) / (2.0 * STEP)) - slope).abs() / slope.abs())
+}

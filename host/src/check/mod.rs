@@ -1,0 +1,113 @@
+//! The proof that `tandem plugin check` runs: that a definition's one-stage gradients are its separate gradients.
+//!
+//! Everything is float64 on the CPU: each strategy against plain autograd of each loss alone, at random scores and at
+//! the scores where ratios break; the losses' derivatives and the penalties against finite differences.
+
+mod differences;
+mod dump;
+mod gradients;
+
+pub use differences::Derivatives;
+pub use dump::dump;
+pub use gradients::{StrategyError, relative_error};
+
+use serde::Serialize;
+use tandem_plugin_api::{Gan, Symmetry, network::describe};
+use tandem_torch_ext::Generator;
+use tch::{Device, Kind, Tensor};
+
+use crate::train::{Batch, Losses, Networks, Strategy, TrainError, check_symmetry, choose, obstacle};
+
+/// One-stage gradients must equal separate ones to this, relative, in float64.
+pub const GRADIENT_TOLERANCE: f64 = 1e-10;
+
+/// Derivatives must equal finite differences to this, relative: what a central difference in float64 can show.
+pub const DIFFERENCE_TOLERANCE: f64 = 1e-5;
+
+/// What one definition's check found.
+#[derive(Debug, Clone, Serialize)]
+pub struct Report {
+    /// `symmetric` or `asymmetric`, as declared; checked.
+    pub symmetry: &'static str,
+    /// Whether D treats the samples of a batch independently, and if not, what couples them.
+    pub coupled_by: Option<String>,
+    /// The strategy that the trainer would take.
+    pub strategy: &'static str,
+    /// Why.
+    pub reason: String,
+    /// Strategies that cannot be used, with the reason.
+    pub excluded: Vec<Excluded>,
+    /// Errors of each strategy at each kind of scores.
+    pub gradients: Vec<StrategyError>,
+    /// Errors of the derivatives against finite differences.
+    pub derivatives: Derivatives,
+    /// The largest of the gradients' errors.
+    pub max_relative_error: f64,
+    /// Whether all errors are within their tolerances.
+    pub passed: bool,
+}
+
+/// A strategy that a definition rules out.
+#[derive(Debug, Clone, Serialize)]
+pub struct Excluded {
+    /// Its name.
+    pub strategy: &'static str,
+    /// Why.
+    pub reason: String,
+}
+
+/// A definition with random weights and a random batch, in float64.
+pub(super) struct Subject {
+    pub(super) networks: Networks,
+    pub(super) losses: Losses,
+    pub(super) batch: Batch,
+    pub(super) latents: Tensor,
+}
+
+impl Subject {
+    fn new(gan: &Gan, samples: i64, seed: u64) -> Result<Self, TrainError> {
+        tch::manual_seed(seed as i64);
+        let mut generator = Generator::new(Device::Cpu, seed)?;
+        let networks = Networks::new(gan, Kind::Double, &mut generator)?;
+        let image = gan.discriminator.input("image").map(|t| t.shape.with_batch(samples)).unwrap_or_default();
+        let images = Tensor::f_zeros(&image[..], (Kind::Double, Device::Cpu))?;
+        generator.uniform_(&images, -1.0, 1.0)?;
+        let labels = Tensor::f_zeros([samples], (Kind::Int64, Device::Cpu))?;
+        let latents = networks.draw_latents(samples, &mut generator)?;
+        let losses = Losses::new(gan, Kind::Double, Device::Cpu)?;
+        Ok(Self { networks, losses, batch: Batch { images, labels: Some(labels) }, latents })
+    }
+}
+
+/// Checks a definition with `samples` random samples.
+///
+/// # Errors
+/// A definition that cannot run at all, or whose declared symmetry is wrong; a failed comparison is in the report.
+pub fn check(gan: &Gan, samples: i64, seed: u64) -> Result<Report, TrainError> {
+    check_symmetry(gan)?;
+    let subject = Subject::new(gan, samples, seed)?;
+    let choice = choose(gan, None)?;
+    let excluded = Strategy::ALL.into_iter().filter_map(|s| {
+        obstacle(gan, s).map(|reason| Excluded { strategy: s.name(), reason })
+    });
+    let gradients = gradients::compare(gan, &subject, seed)?;
+    let derivatives = differences::compare(gan, &subject, seed)?;
+    let max_relative_error = gradients.iter().map(|g| g.discriminator.max(g.generator)).fold(0.0, worse);
+    let passed = max_relative_error <= GRADIENT_TOLERANCE && derivatives.worst() <= DIFFERENCE_TOLERANCE;
+    Ok(Report {
+        symmetry: if gan.symmetry == Symmetry::Symmetric { "symmetric" } else { "asymmetric" },
+        coupled_by: gan.discriminator.batch_coupling().map(describe),
+        strategy: choice.strategy.name(),
+        reason: choice.reason,
+        excluded: excluded.collect(),
+        gradients,
+        derivatives,
+        max_relative_error,
+        passed,
+    })
+}
+
+/// The larger of two errors, where NaN is the largest of all.
+fn worse(a: f64, b: f64) -> f64 {
+    if a.is_nan() || b.is_nan() { f64::NAN } else { a.max(b) }
+}

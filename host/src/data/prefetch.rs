@@ -1,0 +1,130 @@
+//! Batches prepared ahead on a thread of their own, so that training never waits for them.
+
+use std::{
+    sync::{
+        Arc,
+        mpsc::{Receiver, SyncSender, TryRecvError, sync_channel},
+    },
+    thread::JoinHandle,
+};
+
+use super::{DataError, Dataset, Sampler, SamplerState};
+
+/// Batches that lie ready: enough to ride out a hiccup, few enough to forget.
+const AHEAD: usize = 4;
+
+/// One batch in host memory.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct HostBatch {
+    /// `[N, C, H, W]` in `[-1, 1]`, row-major.
+    pub images: Vec<f32>,
+    /// `[N]`; empty without labels.
+    pub labels: Vec<i64>,
+    /// Where the sampler stands once this batch has been used: what a checkpoint keeps.
+    pub after: Option<SamplerState>,
+}
+
+/// A thread that fills batches ahead of use.
+#[derive(Debug)]
+pub struct Prefetch {
+    // Dropped first: the thread then finds nobody listening, and ends.
+    ready: Option<Receiver<HostBatch>>,
+    spare: Option<SyncSender<HostBatch>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Prefetch {
+    /// Starts filling batches in the sampler's order.
+    pub fn start(dataset: Arc<Dataset>, sampler: Sampler) -> Result<Self, DataError> {
+        let (to_trainer, ready) = sync_channel(AHEAD);
+        let (spare, from_trainer) = sync_channel::<HostBatch>(AHEAD + 1);
+        let thread = std::thread::Builder::new()
+            .name("batches".into())
+            .spawn(move || fill(&dataset, sampler, &to_trainer, &from_trainer))
+            .map_err(|e| DataError::Worker(e.to_string()))?;
+        Ok(Self { ready: Some(ready), spare: Some(spare), thread: Some(thread) })
+    }
+
+    /// The next batch; waits for it if it is not ready.
+    pub fn next_batch(&mut self) -> Result<HostBatch, DataError> {
+        let received = self.ready.as_ref().and_then(|ready| ready.recv().ok());
+        received.ok_or_else(|| DataError::Worker(self.join()))
+    }
+
+    /// Gives a used batch's memory back.
+    pub fn recycle(&self, batch: HostBatch) {
+        if let Some(spare) = &self.spare {
+            // A full queue means that there is memory enough already.
+            let _ = spare.try_send(batch);
+        }
+    }
+
+    /// Ends the thread and says what it died of.
+    fn join(&mut self) -> String {
+        (self.ready, self.spare) = (None, None);
+        match self.thread.take().map(JoinHandle::join) {
+            Some(Err(panic)) => {
+                let text = panic.downcast_ref::<&str>().map(ToString::to_string);
+                text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "it panicked".into())
+            }
+            _ => "it ended".into(),
+        }
+    }
+}
+
+impl Drop for Prefetch {
+    fn drop(&mut self) {
+        self.join();
+    }
+}
+
+fn fill(dataset: &Dataset, mut sampler: Sampler, ready: &SyncSender<HostBatch>, spare: &Receiver<HostBatch>) {
+    loop {
+        let mut batch = match spare.try_recv() {
+            Ok(used) => used,
+            Err(TryRecvError::Empty) => HostBatch::default(),
+            Err(TryRecvError::Disconnected) => return,
+        };
+        batch.images.clear();
+        batch.labels.clear();
+        for &index in sampler.next_batch() {
+            dataset.copy_image(index as usize, &mut batch.images);
+            batch.labels.extend(dataset.label(index as usize));
+        }
+        batch.after = Some(sampler.state());
+        if ready.send(batch).is_err() {
+            return;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const START: SamplerState = SamplerState { seed: 1, epoch: 0, offset: 0 };
+
+    fn prefetch(state: SamplerState) -> Prefetch {
+        let digits = Arc::new(Dataset::digits(32).unwrap());
+        let sampler = Sampler::new(digits.len(), 64, state).unwrap();
+        Prefetch::start(digits, sampler).unwrap()
+    }
+
+    #[test]
+    fn a_batch_holds_the_samplers_images_and_says_where_to_go_on() {
+        let mut batches = prefetch(START);
+        let first = batches.next_batch().unwrap();
+        assert_eq!((first.images.len(), first.labels.len()), (64 * 32 * 32, 64));
+        batches.recycle(first.clone());
+        let second = batches.next_batch().unwrap();
+        let mut resumed = prefetch(first.after.unwrap());
+        assert_eq!(resumed.next_batch().unwrap(), second);
+    }
+
+    #[test]
+    fn dropping_it_in_the_middle_ends_the_thread() {
+        let mut batches = prefetch(START);
+        batches.next_batch().unwrap();
+        drop(batches);
+    }
+}

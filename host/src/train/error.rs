@@ -1,0 +1,52 @@
+//! What can stop a training step.
+
+use tandem_torch_ext::TorchError;
+use tch::TchError;
+
+use crate::network::NetworkError;
+
+/// An error of the trainer.
+#[derive(Debug, thiserror::Error)]
+pub enum TrainError {
+    /// A network failed; the text says which.
+    #[error("{network}: {source}")]
+    Network {
+        /// `generator`, `discriminator` or a loss's name.
+        network: &'static str,
+        /// Its error.
+        source: NetworkError,
+    },
+    /// libtorch refused something.
+    #[error(transparent)]
+    Torch(#[from] TorchError),
+    /// The definition and what was asked of it do not go together.
+    #[error("{0}")]
+    Refused(String),
+    /// A loss or a gradient stopped being a number.
+    #[error("step {step}: {term} is not finite ({value}); lower the learning rates, or choose another loss or norm")]
+    NotFinite {
+        /// The first bad step.
+        step: u64,
+        /// The loss or gradient.
+        term: &'static str,
+        /// What it was.
+        value: f64,
+    },
+}
+
+impl From<TchError> for TrainError {
+    fn from(error: TchError) -> Self {
+        Self::Refused(error.to_string().lines().next().unwrap_or("libtorch failed").to_owned())
+    }
+}
+
+/// Names the network in its error.
+pub(super) trait In<T> {
+    fn within(self, network: &'static str) -> Result<T, TrainError>;
+}
+
+impl<T> In<T> for Result<T, NetworkError> {
+    fn within(self, network: &'static str) -> Result<T, TrainError> {
+        self.map_err(|source| TrainError::Network { network, source })
+    }
+}

@@ -1,0 +1,20 @@
+//! Training a compiled definition in one stage or two. Knows no files, no plugins and no terminal.
+
+mod error;
+mod losses;
+mod networks;
+pub mod one_stage;
+mod optimizer;
+pub mod penalty;
+mod readings;
+mod strategy;
+mod trainer;
+pub mod two_stage;
+
+pub use error::TrainError;
+pub use losses::{Losses, Scores, Seeds, check_symmetry};
+pub use networks::{Batch, Networks, StepWeights, generate_with};
+pub use optimizer::{Optimizer, OptimizerSettings};
+pub use readings::{Gamma, Reading, Readings};
+pub use strategy::{Choice, Strategy, choose, obstacle};
+pub use trainer::{Settings, Trainer};

@@ -1,0 +1,252 @@
+//! The trainer: one definition, two networks, their optimizers, and a round of steps at a time.
+//!
+//! It knows no files and prints nothing. What a round needs (batches) is handed in; what it found out is read from
+//! [`Trainer::readings`].
+
+use tandem_plugin_api::{Gan, Stages};
+use tandem_torch_ext::{Generator, clamp_all, ema_update};
+use tch::{Device, Kind, Tensor};
+
+use super::{
+    Batch, Choice, Losses, Networks, Optimizer, OptimizerSettings, Readings, Scores, Strategy, TrainError, choose,
+    error::In, one_stage, penalty, readings::DiscriminatorReport, two_stage,
+};
+use crate::network::Compiled;
+
+/// Everything that decides what a step does.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Settings {
+    /// One stage or two.
+    pub stages: Stages,
+    /// A forced strategy for one stage.
+    pub strategy: Option<Strategy>,
+    /// Two stages: whether G's step takes the fakes of D's step.
+    pub reuse_fakes: bool,
+    /// D's steps in a round.
+    pub n_critic: u64,
+    /// G's steps in a round.
+    pub n_generator: u64,
+    /// G's optimizer.
+    pub generator: OptimizerSettings,
+    /// D's optimizer.
+    pub discriminator: OptimizerSettings,
+    /// Decay of G's moving average; 0 keeps none.
+    pub ema_decay: f64,
+    /// Seed of first values and latents.
+    pub seed: u64,
+    /// Precision.
+    pub kind: Kind,
+    /// Where it runs.
+    pub device: Device,
+}
+
+/// A GAN in training.
+#[derive(Debug)]
+pub struct Trainer {
+    pub(super) networks: Networks,
+    pub(super) losses: Losses,
+    pub(super) generator_optimizer: Optimizer,
+    pub(super) discriminator_optimizer: Optimizer,
+    pub(super) ema: Option<Compiled>,
+    pub(super) noise: Generator,
+    pub(super) step: u64,
+    readings: Readings,
+    choice: Choice,
+    settings: Settings,
+    gan: Gan,
+}
+
+impl Trainer {
+    /// Checks the symmetry, chooses the strategy and makes everything with its first values.
+    pub fn new(gan: &Gan, settings: Settings) -> Result<Self, TrainError> {
+        super::check_symmetry(gan)?;
+        let choice = choose(gan, settings.strategy)?;
+        // libtorch's own generator serves dropout alone; everything else draws from `noise`.
+        tch::manual_seed(settings.seed as i64);
+        let mut first_values = Generator::new(settings.device, settings.seed)?;
+        let networks = Networks::new(gan, settings.kind, &mut first_values)?;
+        let ema = (settings.ema_decay > 0.0).then(|| copy_of(&networks.generator, gan, &settings)).transpose()?;
+        Ok(Self {
+            losses: Losses::new(gan, settings.kind, settings.device)?,
+            generator_optimizer: Optimizer::new(settings.generator, networks.generator.learned())?,
+            discriminator_optimizer: Optimizer::new(settings.discriminator, networks.discriminator.learned())?,
+            noise: Generator::new(settings.device, settings.seed.wrapping_add(1))?,
+            networks,
+            ema,
+            step: 0,
+            readings: Readings::default(),
+            choice,
+            settings,
+            gan: gan.clone(),
+        })
+    }
+
+    /// Rounds done.
+    pub const fn step(&self) -> u64 {
+        self.step
+    }
+
+    /// The one-stage strategy and why.
+    pub const fn choice(&self) -> &Choice {
+        &self.choice
+    }
+
+    /// The settings.
+    pub const fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// The networks.
+    pub const fn networks(&self) -> &Networks {
+        &self.networks
+    }
+
+    /// G's moving average, if one is kept.
+    pub const fn ema(&self) -> Option<&Compiled> {
+        self.ema.as_ref()
+    }
+
+    /// What the steps since the last reading found out.
+    pub const fn readings(&mut self) -> &mut Readings {
+        &mut self.readings
+    }
+
+    /// One round: `n_critic` steps of D and `n_generator` of G, joint where both step (as TF-GAN's joint hooks count).
+    ///
+    /// `next_batch` is asked for a fresh batch for every step.
+    pub fn round<E: From<TrainError>>(&mut self, mut next_batch: impl FnMut() -> Result<Batch, E>) -> Result<(), E> {
+        let (of_d, of_g) = (self.settings.n_critic, self.settings.n_generator);
+        match self.settings.stages {
+            Stages::One => {
+                let joint = of_d.min(of_g);
+                for _ in 0..of_d - joint {
+                    self.discriminator_step(&next_batch()?, None)?;
+                }
+                for _ in 0..of_g - joint {
+                    self.generator_step(&next_batch()?, None)?;
+                }
+                for _ in 0..joint {
+                    self.joint_step(&next_batch()?)?;
+                }
+            }
+            Stages::Two => {
+                let mut last = None;
+                for i in 0..of_d {
+                    let batch = next_batch()?;
+                    let keep = self.settings.reuse_fakes && i + 1 == of_d;
+                    let fakes = if keep { Some(self.fakes(&batch)?) } else { None };
+                    self.discriminator_step(&batch, fakes.as_ref())?;
+                    last = Some((batch, fakes));
+                }
+                for i in 0..of_g {
+                    match last.take() {
+                        Some((batch, fakes)) if i == 0 => self.generator_step(&batch, fakes.as_ref())?,
+                        _ => self.generator_step(&next_batch()?, None)?,
+                    }
+                }
+            }
+        }
+        self.readings.close(self.step + 1, self.settings.device)?;
+        self.step += 1;
+        Ok(())
+    }
+
+    fn fakes(&mut self, batch: &Batch) -> Result<Tensor, TrainError> {
+        let latents = self.networks.draw_latents(batch.len(), &mut self.noise)?;
+        two_stage::fakes(&self.networks, batch, &latents)
+    }
+
+    /// Both gradients at the same parameters, then both updates.
+    fn joint_step(&mut self, batch: &Batch) -> Result<(), TrainError> {
+        let latents = self.networks.draw_latents(batch.len(), &mut self.noise)?;
+        let mut step = one_stage::gradients(&self.networks, &self.losses, batch, &latents, self.choice.strategy)?;
+        let penalty = self.add_penalties(batch, &step.fakes, &mut step.discriminator)?;
+        self.update_discriminator(&step.discriminator)?;
+        self.losses.update_states(&Scores {
+            real: &step.real_scores,
+            fake: &step.fake_scores,
+            labels: batch.labels.as_ref(),
+        })?;
+        self.update_generator(&step.generator)?;
+        self.readings.discriminator(&DiscriminatorReport {
+            loss: &step.seeds.loss_discriminator,
+            penalty: penalty.as_ref(),
+            gradients: &step.discriminator,
+            real_scores: &step.real_scores,
+            fake_scores: &step.fake_scores,
+            seeds: Some(&step.seeds),
+        })?;
+        self.readings.generator(&step.seeds.loss_generator, &step.generator)
+    }
+
+    fn discriminator_step(&mut self, batch: &Batch, fakes: Option<&Tensor>) -> Result<(), TrainError> {
+        let fresh = match fakes {
+            Some(_) => None,
+            None => {
+                let latents = self.networks.draw_latents(batch.len(), &mut self.noise)?;
+                Some(two_stage::detached_fakes(&self.networks, batch, &latents)?)
+            }
+        };
+        let Some(fakes) = fakes.or(fresh.as_ref()) else { return Ok(()) };
+        let mut step = two_stage::discriminator(&self.networks, &self.losses, batch, fakes)?;
+        let penalty = self.add_penalties(batch, fakes, &mut step.gradients)?;
+        self.update_discriminator(&step.gradients)?;
+        self.losses.update_states(&Scores {
+            real: &step.real_scores,
+            fake: &step.fake_scores,
+            labels: batch.labels.as_ref(),
+        })?;
+        self.readings.discriminator(&DiscriminatorReport {
+            loss: &step.loss,
+            penalty: penalty.as_ref(),
+            gradients: &step.gradients,
+            real_scores: &step.real_scores,
+            fake_scores: &step.fake_scores,
+            seeds: None,
+        })
+    }
+
+    fn generator_step(&mut self, batch: &Batch, fakes: Option<&Tensor>) -> Result<(), TrainError> {
+        let fresh = if fakes.is_none() { Some(self.fakes(batch)?) } else { None };
+        let Some(fakes) = fakes.or(fresh.as_ref()) else { return Ok(()) };
+        let step = two_stage::generator(&self.networks, &self.losses, batch, fakes)?;
+        self.update_generator(&step.gradients)?;
+        self.readings.generator(&step.loss, &step.gradients)
+    }
+
+    fn add_penalties(&mut self, batch: &Batch, fakes: &Tensor, gradients: &mut [Tensor]) -> Result<Option<Tensor>, TrainError> {
+        penalty::add(&self.gan.penalties, &self.networks, batch, fakes, &mut self.noise, gradients)
+    }
+
+    fn update_discriminator(&mut self, gradients: &[Tensor]) -> Result<(), TrainError> {
+        let learned = self.networks.discriminator.learned();
+        self.discriminator_optimizer.step(learned, gradients)?;
+        if let Some(limit) = self.gan.weight_clip {
+            let _guard = tch::no_grad_guard();
+            clamp_all(learned, -limit, limit)?;
+        }
+        Ok(())
+    }
+
+    fn update_generator(&mut self, gradients: &[Tensor]) -> Result<(), TrainError> {
+        let generator = &self.networks.generator;
+        self.generator_optimizer.step(generator.learned(), gradients)?;
+        let Some(ema) = &self.ema else { return Ok(()) };
+        let _guard = tch::no_grad_guard();
+        ema_update(ema.learned(), generator.learned(), self.settings.ema_decay)?;
+        // Running statistics are averages already: the copy takes them as they are.
+        for (to, from) in ema.buffers().iter().zip(generator.buffers()) {
+            to.tensor.shallow_clone().f_copy_(&from.tensor)?;
+        }
+        Ok(())
+    }
+}
+
+/// A second G with the same values.
+fn copy_of(generator: &Compiled, gan: &Gan, settings: &Settings) -> Result<Compiled, TrainError> {
+    let mut unused = Generator::new(settings.device, settings.seed)?;
+    let mut copy = Compiled::new(&gan.generator, settings.kind, &mut unused).within("generator_ema")?;
+    let values = generator.state().map(|(name, tensor)| (name.to_owned(), tensor.shallow_clone())).collect();
+    copy.load(&values).within("generator_ema")?;
+    Ok(copy)
+}

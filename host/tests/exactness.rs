@@ -1,0 +1,161 @@
+//! One-stage gradients equal separate backward passes: every loss family, every kind of D, every strategy.
+//!
+//! The shipped plugins' own definitions are proven through the real binary (`tests/`); these are small networks that
+//! reach corners which no shipped plugin has.
+
+use tandem::check::{GRADIENT_TOLERANCE, check};
+use tandem_plugin_api::{
+    Builder, Error, Gan, Init, Linear, Network, Norm, PenaltyAt, Scores, Symmetry, Tensor, kernel,
+};
+
+fn generator() -> Result<Network, Error> {
+    let b = Builder::new();
+    let x = b.input("latent", &[6]).reshape(&[6, 1, 1]).conv_transpose2d("up1", 8, kernel(4).weight_init(Init::normal(0.0, 0.3)));
+    let x = x.batch_norm("norm", Norm::default()).relu();
+    b.finish(&x.conv_transpose2d("up2", 3, kernel(4).stride(2).padding(1)).tanh())
+}
+
+/// A small D; `middle` is what stands between its two convolutions.
+fn discriminator(spectral: bool, middle: impl Fn(&Tensor) -> Tensor) -> Result<Network, Error> {
+    let b = Builder::new();
+    let conv = |k| kernel(k).spectral_norm(spectral).weight_init(Init::normal(0.0, 0.3));
+    let x = b.input("image", &[3, 8, 8]).conv2d("conv1", 8, conv(4).stride(2).padding(1)).leaky_relu(0.2);
+    let x = middle(&x.conv2d("conv2", 8, conv(3).padding(1))).leaky_relu(0.2).flatten();
+    b.finish(&x.linear("score", 1, Linear::default().spectral_norm(spectral)))
+}
+
+type Loss = fn(&Scores) -> Tensor;
+
+/// `(name, symmetry, L_D, L_G)`; formulas and poles are in docs/one-stage.md.
+const LOSSES: &[(&str, Symmetry, Loss, Loss)] = &[
+    ("saturating", Symmetry::Symmetric, |s| (-&s.real).softplus().mean() + s.fake.softplus().mean(), |s| -s.fake.softplus().mean()),
+    ("non-saturating", Symmetry::Asymmetric, |s| (-&s.real).softplus().mean() + s.fake.softplus().mean(), |s| (-&s.fake).softplus().mean()),
+    ("wasserstein", Symmetry::Symmetric, |s| s.fake.mean() - s.real.mean(), |s| -s.fake.mean()),
+    ("least squares", Symmetry::Asymmetric, |s| ((&s.real - 1.0).square().mean() + s.fake.square().mean()) * 0.5, |s| (&s.fake - 1.0).square().mean() * 0.5),
+    ("hinge", Symmetry::Asymmetric, |s| (1.0 - &s.real).relu().mean() + (1.0 + &s.fake).relu().mean(), |s| -s.fake.mean()),
+    ("relativistic", Symmetry::Asymmetric, |s| (&s.fake - &s.real).softplus().mean(), |s| (&s.real - &s.fake).softplus().mean()),
+    ("relativistic average", Symmetry::Asymmetric,
+     |s| (s.fake.mean() - &s.real).softplus().mean() + (&s.fake - s.real.mean()).softplus().mean(),
+     |s| (&s.real - s.fake.mean()).softplus().mean() + (s.real.mean() - &s.fake).softplus().mean()),
+    ("boundary seeking", Symmetry::Asymmetric, |s| (-&s.real).softplus().mean() + s.fake.softplus().mean(), |s| s.fake.square().mean() * 0.5),
+    ("fisher", Symmetry::Asymmetric,
+     |s| {
+         let c = 1.0 - (s.real.square().mean() + s.fake.square().mean()) * 0.5;
+         s.fake.mean() - s.real.mean() - s.state("lambda") * &c + c.square() * 5e-7
+     },
+     |s| -s.fake.mean()),
+];
+
+fn gan(loss: &(&str, Symmetry, Loss, Loss), discriminator: Result<Network, Error>) -> Gan {
+    let (_, symmetry, of_d, of_g) = loss;
+    Gan::builder(generator(), discriminator)
+        .loss_discriminator_whole(of_d)
+        .loss_generator(of_g)
+        .symmetry(*symmetry)
+        .state("lambda", 0.3, |s| s.state("lambda") + (s.real.square().mean() - 1.0) * 1e-6)
+        .build()
+        .unwrap()
+}
+
+fn prove(discriminator: impl Fn() -> Result<Network, Error>, allowed: &[&str]) {
+    for loss in LOSSES {
+        let report = check(&gan(loss, discriminator()), 7, 3).unwrap();
+        assert!(report.passed, "{}: {report:#?}", loss.0);
+        assert!(report.max_relative_error <= GRADIENT_TOLERANCE);
+        let symmetric = loss.1 == Symmetry::Symmetric;
+        for found in &report.gradients {
+            assert!(allowed.contains(&found.strategy) || symmetric, "{}: {} ran", loss.0, found.strategy);
+        }
+        assert!(report.gradients.iter().any(|g| g.strategy == report.strategy), "{}", loss.0);
+    }
+}
+
+#[test]
+fn without_norm() {
+    prove(|| discriminator(false, Tensor::clone), &["scaled", "pivoted", "two-seed"]);
+}
+
+#[test]
+fn with_group_norm() {
+    prove(|| discriminator(false, |x| x.group_norm("norm", 4, Norm::default())), &["scaled", "pivoted", "two-seed"]);
+}
+
+#[test]
+fn with_layer_and_instance_norm_and_dropout() {
+    let middle = |x: &Tensor| x.layer_norm("ln", &[8, 4, 4], Norm::default()).instance_norm("in", Norm::default().affine(true)).dropout(0.3);
+    prove(|| discriminator(false, middle), &["scaled", "pivoted", "two-seed"]);
+}
+
+#[test]
+fn with_spectral_norm() {
+    prove(|| discriminator(true, Tensor::clone), &["scaled", "pivoted", "two-seed"]);
+}
+
+/// One sample's gradient mixes all seeds here: an asymmetric loss never runs a strategy that scales samples.
+#[test]
+fn with_batch_norm_asymmetric_losses_take_two_seeds() {
+    prove(|| discriminator(false, |x| x.batch_norm("norm", Norm::default())), &["two-seed"]);
+}
+
+/// A hand-made minibatch statistic couples the batch without any norm layer.
+#[test]
+fn with_minibatch_deviation() {
+    let middle = |x: &Tensor| {
+        let deviation = (x.var_over(&[0], false, true) + 1e-8).sqrt().mean();
+        x + deviation
+    };
+    prove(|| discriminator(false, middle), &["two-seed"]);
+}
+
+/// A map of scores has no one factor for a sample.
+#[test]
+fn with_a_map_of_scores() {
+    let patches = || {
+        let b = Builder::new();
+        let x = b.input("image", &[3, 8, 8]).conv2d("conv1", 8, kernel(4).stride(2).padding(1)).leaky_relu(0.2);
+        b.finish(&x.conv2d("score", 1, kernel(3).padding(1)))
+    };
+    prove(patches, &["two-seed"]);
+}
+
+#[test]
+fn a_free_parameter_in_d_rules_out_the_pivot_alone() {
+    let middle = |x: &Tensor| x.clone();
+    let with_parameter = || {
+        let b = Builder::new();
+        let bias = b.parameter("bias", &[3, 8, 8], Init::normal(0.0, 0.1));
+        let x = b.input("image", &[3, 8, 8]) + bias;
+        b.finish(&middle(&x).flatten().linear("fc", 8, Linear::default()).leaky_relu(0.2).linear("score", 1, Linear::default()))
+    };
+    prove(with_parameter, &["scaled", "two-seed"]);
+}
+
+#[test]
+fn penalties_are_exact_and_stay_out_of_gamma() {
+    for at in [PenaltyAt::Real, PenaltyAt::Fake, PenaltyAt::Interpolated] {
+        for target in [0.0, 1.0] {
+            let gan = Gan::builder(generator(), discriminator(false, |x| x.group_norm("norm", 4, Norm::default())))
+                .loss_discriminator(|s| (-s.real.mean(), s.fake.mean()))
+                .loss_generator(|s| -s.fake.mean())
+                .symmetry(Symmetry::Symmetric)
+                .gradient_penalty(at, target, 10.0)
+                .build()
+                .unwrap();
+            let report = check(&gan, 5, 1).unwrap();
+            assert!(report.passed && report.derivatives.penalties > 0.0, "{report:#?}");
+        }
+    }
+}
+
+#[test]
+fn a_false_symmetry_is_refused_with_both_numbers() {
+    let gan = Gan::builder(generator(), discriminator(false, Tensor::clone))
+        .loss_discriminator(|s| ((-&s.real).softplus().mean(), s.fake.softplus().mean()))
+        .loss_generator(|s| (-&s.fake).softplus().mean())
+        .symmetry(Symmetry::Symmetric)
+        .build()
+        .unwrap();
+    let message = check(&gan, 4, 0).unwrap_err().to_string();
+    assert!(message.starts_with("it declares Symmetry::Symmetric, but at fake score"), "{message}");
+    assert!(message.contains("∂L_G/∂s = ") && message.contains("-∂L_D/∂s = "), "{message}");
+}
