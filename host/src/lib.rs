@@ -1,6 +1,7 @@
 //! Tandem's host: loads GAN definitions from plugins and trains them in one stage or two.
 
 pub mod check;
+pub mod cli;
 pub mod config;
 pub mod data;
 pub mod image;

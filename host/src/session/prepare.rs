@@ -44,12 +44,22 @@ pub fn prepare(sources: &Sources, plugin_path: &[PathBuf]) -> Result<Prepared, S
     let plugin = plugin::load(&SearchPath::new(plugin_path).find(&choice.plugin)?)?;
     let dataset = open(&choice)?;
     let gan = plugin.declare(images(&dataset), &options(&choice.options)?)?;
-    let resolved = sources.resolve(&defaults(&plugin, &gan, choice.stages))?;
+    let resolved = prepare_for(sources, &plugin, &gan, choice.stages)?;
     Ok(Prepared { definition: to_json(&gan)?, plugin: record(&plugin), resolved, gan, dataset })
 }
 
+/// The configuration under what a plugin recommends for this definition and mode.
+pub fn prepare_for(
+    sources: &Sources,
+    plugin: &LoadedPlugin,
+    gan: &Gan,
+    stages: config::Stages,
+) -> Result<Resolved, SessionError> {
+    Ok(sources.resolve(&defaults(plugin, gan, stages))?)
+}
+
 /// The facts of a data set that a plugin is told.
-pub fn images(dataset: &Dataset) -> Images {
+pub(super) fn images(dataset: &Dataset) -> Images {
     Images { channels: dataset.channels() as i64, size: dataset.size() as i64, classes: dataset.classes() as i64 }
 }
 
@@ -128,19 +138,19 @@ fn record(plugin: &LoadedPlugin) -> PluginRecord {
 }
 
 /// A definition as a run keeps it.
-pub fn to_json(gan: &Gan) -> Result<String, SessionError> {
+pub(super) fn to_json(gan: &Gan) -> Result<String, SessionError> {
     let text = serde_json::to_string(&gan.encode());
     text.map_err(|e| SessionError::Stored(format!("the definition cannot be written as JSON: {e}")))
 }
 
 /// The definition of a run, checked as if a plugin had sent it.
-pub fn from_json(text: &str) -> Result<Gan, SessionError> {
+pub(super) fn from_json(text: &str) -> Result<Gan, SessionError> {
     let damaged = |what: String| SessionError::Stored(format!("definition.json: {what}; restore it from a backup"));
     let definition: Definition = serde_json::from_str(text).map_err(|e| damaged(e.to_string()))?;
     Gan::decode(&definition).map_err(|e| damaged(e.to_string()))
 }
 
 /// The SHA-256 of a definition, in hexadecimal.
-pub fn definition_hash(definition: &str) -> String {
+pub(super) fn definition_hash(definition: &str) -> String {
     Sha256::digest(definition.as_bytes()).iter().map(|b| format!("{b:02x}")).collect()
 }
