@@ -17,12 +17,12 @@ sys.path.insert(0, str(HERE / "peers"))
 from models import Work  # noqa: E402
 from steps import STEPS as STEPS  # noqa: E402
 
-# A field of Work -> tandem's config key.
+# A field of Work -> tandem's config key. The channels are a fact of the data, which `__steps` makes: they are its own
+# argument `--channels`.
 KEYS = {
-    "size": "options.size",
-    "channels": "options.channels",
+    "size": "data.image_size",
     "width": "options.width",
-    "latent": "options.latent",
+    "latent": "options.latent_size",
     "norm": "options.norm",
     "batch": "batch_size",
 }
@@ -46,7 +46,7 @@ class Contestant:
 
 
 def tiny(work: Work) -> Work:
-    """The same networks at a 512th of the FLOPs or less: batch 1, width 16 (GroupNorm(32) needs no less)."""
+    """The same networks at a 512th of the FLOPs or less: batch 1, width 16."""
     return replace(work, batch=1, width=16)
 
 
@@ -62,10 +62,10 @@ def peer(step: str, work: Work, device: str, threads: int, suffix: str = "", rep
 def tandem(name: str, args: Namespace, work: Work, suffix: str = "", repeat: int = 1) -> Contestant:
     """`args` are those of side_by_side.py."""
     settings, flops_as = TANDEM[name]
-    keys = [f"{KEYS[field]}={value}" for field, value in asdict(work).items()]
-    machine = [f"device={args.device}", f"threads={args.threads}", f"data.image_size={work.size}"]
+    keys = [f"{key}={getattr(work, field)}" for field, key in KEYS.items()]
+    machine = [f"device={args.device}", f"threads={args.threads}"]
     words = [word for s in [*settings, *machine, *keys, *args.set] for word in ("--set", s)]
-    return Contestant(name + suffix, [args.tandem, "__steps", args.config, *words], flops_as, repeat)
+    return Contestant(name + suffix, [args.tandem, "__steps", args.config, "--channels", str(work.channels), *words], flops_as, repeat)
 
 
 def flops(step: str, work: Work) -> int:

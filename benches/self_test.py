@@ -46,6 +46,7 @@ elif words[0] in ("train", "sample"):
 else:
     if how == "early": sys.exit("error: no such plugin: dcgan")
     missing = [k for k in {keys!r} if k not in settings]
+    if "--channels" not in words: missing.append("--channels")
     if missing or not settings["batch_size"].isdigit(): sys.exit("missing settings: " + repr(missing))
     per_step = 0.004 if settings["stages"] == "one" else 0.008
     print("ready", flush=True)

@@ -3,7 +3,8 @@
     python check_dump.py FILE.safetensors [--tolerance 1e-10]
 
 The file holds, in float64:
-  metadata               `method` (dcgan, wgan, lsgan, relgan) and `loss` (its variant; absent where there is one form)
+  metadata               `method` (dcgan, wgan, lsgan, relgan) and the option that chooses its form, where it has
+                         more than one: `loss` (dcgan) or `variant` (relgan)
   generator.*, discriminator.*   the weights and buffers before the step, by state_dict name
   latents, real          the batch
   scores.real, scores.fake       D's scores of it
@@ -111,7 +112,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser.parse_args(argv)
     try:
         tensors, metadata = read(args.file)
-        method, variant = metadata["method"], metadata.get("loss", "")
+        method, variant = metadata["method"], metadata.get("loss", metadata.get("variant", ""))
         errors = compare(tensors, method, variant)
     except (OSError, KeyError, RuntimeError, ValueError, SafetensorError) as error:
         print(f"{args.file}: {type(error).__name__}: {error}", file=sys.stderr)

@@ -1,7 +1,7 @@
 """The PyTorch twin of the shipped DCGAN backbone: the one place in Python that knows its layers and their names.
 
 Both networks can be built from sizes, or from a state_dict alone (sizes, bias and norm are read off the tensors).
-The number of groups of a GroupNorm is not in a state_dict; it is 32, or the channel count where that is smaller.
+The number of groups of a GroupNorm is not in a state_dict; it is the largest one up to 32 that divides the channels.
 """
 
 from __future__ import annotations
@@ -17,6 +17,11 @@ State = Mapping[str, Tensor]
 NORMS = ("group", "batch", "none", "spectral")
 GROUPS = 32
 M = TypeVar("M", bound=nn.Module)
+
+
+def groups(channels: int) -> int:
+    """The most groups, up to 32, that share `channels` evenly."""
+    return next(count for count in range(GROUPS, 0, -1) if channels % count == 0)
 
 
 def stages(size: int) -> int:
@@ -81,7 +86,7 @@ class Discriminator(nn.Module):
             bias = norm in ("none", "spectral")
             self.add_module(f"conv{i}", nn.Conv2d(wide // 2, wide, 4, 2, 1, bias=bias))
             if norm == "group":
-                self.add_module(f"conv{i}_norm", nn.GroupNorm(min(GROUPS, wide), wide))
+                self.add_module(f"conv{i}_norm", nn.GroupNorm(groups(wide), wide))
             elif norm == "batch":
                 self.add_module(f"conv{i}_norm", nn.BatchNorm2d(wide))
         self.score = nn.Conv2d(width << (self.downs - 1), 1, 4, 1, 0, bias=score_bias)

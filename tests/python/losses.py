@@ -44,7 +44,7 @@ LOSSES: dict[tuple[str, str], tuple[Loss, Loss]] = {
 
 
 def losses(method: str, variant: str) -> tuple[Loss, Loss]:
-    """The two losses of a method; `variant` is its option `loss` or `variant`, empty where it has one form only."""
+    """The two losses of a method; `variant` is the value of its option `loss` or `variant`, empty without one."""
     found = LOSSES.get((method, variant)) or LOSSES.get((method, ""))
     if found is None:
         known = ", ".join(f"{m} {v}".strip() for m, v in LOSSES)

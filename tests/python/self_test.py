@@ -72,7 +72,8 @@ def make_dump(path: Path, method: str, variant: str, norm: str, size: int, chann
         for network, module, found in (("generator", generator, of_g), ("discriminator", discriminator, of_d)):
             names = [name for name, _ in module.named_parameters()]
             tensors |= {f"gradients.{strategy}.{network}.{k}": v for k, v in zip(names, found, strict=True)}
-    metadata = {"method": method} | ({"loss": variant} if variant else {})
+    option = "variant" if method == "relgan" else "loss"
+    metadata = {"method": method} | ({option: variant} if variant else {})
     save_file({k: v.contiguous() for k, v in tensors.items()}, path, metadata)
 
 
