@@ -65,7 +65,8 @@ def tandem(name: str, args: Namespace, work: Work, suffix: str = "", repeat: int
     keys = [f"{key}={getattr(work, field)}" for field, key in KEYS.items()]
     machine = [f"device={args.device}", f"threads={args.threads}"]
     words = [word for s in [*settings, *machine, *keys, *args.set] for word in ("--set", s)]
-    return Contestant(name + suffix, [args.tandem, "__steps", args.config, "--channels", str(work.channels), *words], flops_as, repeat)
+    command = [args.tandem, "__steps", args.config, "--channels", str(work.channels), *words]
+    return Contestant(name + suffix, command, flops_as, repeat)
 
 
 def flops(step: str, work: Work) -> int:

@@ -87,8 +87,12 @@ def report(chosen: list[Contestant], times: dict[str, list[float]], args: argpar
     }
     over = ratios(times, args.reference)
     for c in chosen:
-        row: dict[str, Any] = {"command": c.command, "rounds": times[c.name], "seconds_per_step": summary(times[c.name])}
-        row["ratio"] = over[c.name]
+        row: dict[str, Any] = {
+            "command": c.command,
+            "rounds": times[c.name],
+            "seconds_per_step": summary(times[c.name]),
+            "ratio": over[c.name],
+        }
         if c.repeat == 1:
             row["gflop_per_step"] = counts[c.flops_as] / 1e9
             row["gflop_per_s"] = row["gflop_per_step"] / row["seconds_per_step"]["median"]
