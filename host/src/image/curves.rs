@@ -6,7 +6,14 @@ use super::{
     condense::{Column, condense, smooth},
     encode_png,
 };
-use plotters::{coord::Shift, prelude::*, style::register_font};
+use plotters::{
+    coord::{Shift, ranged1d::BoldPoints, types::RangedCoordf64},
+    prelude::*,
+    style::{
+        register_font,
+        text_anchor::{HPos, Pos, VPos},
+    },
+};
 use std::{fmt::Display, ops::Range, sync::LazyLock};
 
 /// One curve: its name in the legend and its points.
@@ -39,6 +46,8 @@ const COLOURS: [RGBColor; 8] = [
 ];
 const INK: RGBColor = RGBColor(45, 50, 58);
 const FAINT_INK: RGBColor = RGBColor(110, 116, 124);
+/// About how many labels the value axis gets.
+const VALUE_LABELS: usize = 8;
 const GRID: RGBColor = RGBColor(229, 231, 235);
 const BACKGROUND: RGBColor = RGBColor(255, 255, 255);
 
@@ -48,12 +57,13 @@ static FONT_IS_READY: LazyLock<bool> = LazyLock::new(|| {
 });
 
 type Area<'a> = DrawingArea<BitMapBackend<'a>, Shift>;
+type Chart<'a> = ChartContext<'a, BitMapBackend<'a>, Cartesian2d<RangedCoordf64, RangedCoordf64>>;
 
 /// Plots `series` under `title` as a PNG of 960 by 540 pixels.
 ///
 /// The axes cover every finite point. Each series is thinned to the extremes of each pixel column, so that a million
-/// points show what all of them would, and drawn twice: thin as it is, thick as its centred moving average over about a
-/// sixteenth of the plot. A series with nothing to draw says so in the legend; a lone point is a dot.
+/// points show what all of them would, and drawn twice: thin as it is, thick as its local trend (a linear fit over about a
+/// tenth of the series). A series with nothing to draw says so in the legend; a lone point is a dot.
 ///
 /// Errors: the drawing library or the PNG encoder fails. No values of `series` are an error.
 pub fn encode_curves(title: &str, series: &[Series]) -> Result<Vec<u8>, ImageError> {
@@ -106,34 +116,59 @@ fn draw(area: &Area, title: &str, series: &[Series]) -> Result<(), ImageError> {
     chart
         .configure_mesh()
         .x_labels(10)
-        .y_labels(8)
+        .y_labels(VALUE_LABELS)
         .light_line_style(TRANSPARENT)
         .bold_line_style(GRID.stroke_width(px(1) as u32))
         .axis_style(FAINT_INK.stroke_width(px(1) as u32))
         .label_style(font(13, INK))
         .axis_desc_style(font(13, FAINT_INK))
         .x_label_formatter(&|step| label(*step, &steps))
-        .y_label_formatter(&|value| label(*value, &values))
+        .y_label_formatter(&|_| String::new())
         .x_desc("step")
         .draw()
         .map_err(plot_error)?;
 
+    draw_value_labels(area, &chart, &values)?;
+
+    // All raw lines first: no smoothed line is hidden behind another series' noise.
     for (index, curve) in curves.iter().enumerate() {
-        let colour = COLOURS[index % COLOURS.len()];
+        let style = pale(COLOURS[index % COLOURS.len()]).stroke_width(2);
         for run in curve {
             let raw: Vec<_> = run.iter().flat_map(|column| column.points.iter().copied()).collect();
-            chart.draw_series([PathElement::new(raw, colour.mix(0.35).stroke_width(2))]).map_err(plot_error)?;
+            // Segment by segment: the mitres of a longer path would stick out far beyond its sharp turns.
+            let segments = raw.windows(2).map(|ends| PathElement::new(ends, style));
+            chart.draw_series(segments).map_err(plot_error)?;
         }
     }
     for (index, curve) in curves.iter().enumerate() {
         let colour = COLOURS[index % COLOURS.len()];
         for run in curve {
             let smoothed = smooth(run);
-            if let [point] = smoothed[..] {
-                chart.draw_series([Circle::new(point, px(3), colour.filled())]).map_err(plot_error)?;
-            }
-            chart.draw_series([PathElement::new(smoothed, colour.stroke_width(5))]).map_err(plot_error)?;
+            let radius = if smoothed.len() == 1 { px(3) } else { px(1) };
+            let segments = smoothed.windows(2).map(|ends| PathElement::new(ends, colour.stroke_width(5)));
+            chart.draw_series(segments).map_err(plot_error)?;
+            // Round joins, or the dot of a lone point.
+            let joins = smoothed.iter().map(|&point| Circle::new(point, radius, colour.filled()));
+            chart.draw_series(joins).map_err(plot_error)?;
         }
+    }
+    Ok(())
+}
+
+/// The colour of raw lines: opaque, since translucent lines that cross many times become as dark as the smoothed one.
+fn pale(colour: RGBColor) -> RGBColor {
+    let lighten = |channel: u8| 255 - ((255 - channel) / 3);
+    RGBColor(lighten(colour.0), lighten(colour.1), lighten(colour.2))
+}
+
+/// Writes the labels of the value axis: plotters would set them a quarter of a line above their ticks.
+fn draw_value_labels(area: &Area, chart: &Chart, values: &Range<f64>) -> Result<(), ImageError> {
+    let style = font(13, INK).pos(Pos::new(HPos::Right, VPos::Center));
+    let (left, _) = chart.plotting_area().get_pixel_range();
+    for value in RangedCoordf64::from(values.clone()).key_points(BoldPoints(VALUE_LABELS)) {
+        let (_, y) = chart.plotting_area().map_coordinate(&(0.0, value));
+        let at = (left.start - px(8), y + px(3));
+        area.draw(&Text::new(label(value, values), at, style.clone())).map_err(plot_error)?;
     }
     Ok(())
 }
@@ -153,7 +188,7 @@ fn draw_legend(area: &Area, series: &[Series], curves: &[Vec<Vec<Column>>]) -> R
             break;
         }
         let colour = COLOURS[index % COLOURS.len()];
-        let line = [(left, top + px(8)), (left + px(18), top + px(10))];
+        let line = [(left, top + px(3)), (left + px(18), top + px(5))];
         area.draw(&Rectangle::new(line, colour.filled())).map_err(plot_error)?;
         area.draw(&Text::new(name, (left + px(24), top), style)).map_err(plot_error)?;
         left += width + px(18);
@@ -185,7 +220,7 @@ fn widen(range: Option<Range<f64>>, margin: f64) -> Range<f64> {
 fn label(value: f64, range: &Range<f64>) -> String {
     let spacing = (range.end - range.start) / 10.0;
     let largest = range.start.abs().max(range.end.abs());
-    if largest >= 1e10 || largest < 1e-4 {
+    if !(1e-4..1e10).contains(&largest) {
         return if value.abs() < spacing * 1e-3 { "0".to_owned() } else { format!("{value:.1e}") };
     }
     let (unit, suffix) = match largest {

@@ -73,7 +73,7 @@ fn colour_of(image: &[f32], channels: usize, plane: usize, pixel: usize) -> [u8;
 
 /// Rounds as torchvision does: add a half, clamp, cut.
 fn to_byte(value: f32) -> u8 {
-    ((value + 1.0) / 2.0 * 255.0 + 0.5).clamp(0.0, 255.0) as u8
+    ((value + 1.0) * 0.5 * 255.0 + 0.5).clamp(0.0, 255.0) as u8
 }
 
 /// Repeats every pixel of `samples` bytes `scale` times along both sides; `stride` is the bytes of a row.
