@@ -27,7 +27,7 @@ fn check_setting(key: &str, value: &Value, origin: &Origin) -> Result<(), Config
     }
     Err(ConfigError::Value {
         key: key.to_owned(),
-        origin: origin.clone(),
+        origin: Box::new(origin.clone()),
         expected: expected(known.kind),
         found: describe(value),
         hint: value_hint(known.kind, value),
@@ -52,7 +52,7 @@ fn check_option(key: &str, name: &str, value: &Value, origin: &Origin) -> Result
     }
     Err(ConfigError::Value {
         key: key.to_owned(),
-        origin: origin.clone(),
+        origin: Box::new(origin.clone()),
         expected: "a text, an integer, a finite number, a truth value or a list of one of them".into(),
         found: if name.contains('.') { "an entry of a table".into() } else { describe(value) },
         hint: String::new(),
@@ -106,6 +106,7 @@ fn quoted(choices: &[&str]) -> String {
 fn value_hint(kind: Kind, value: &Value) -> String {
     let near = match (kind, value) {
         (Kind::Choice(choices), Value::String(s)) => nearest(s, choices.iter().copied()),
+        (Kind::Device, Value::String(s)) if s.to_lowercase().starts_with("gpu") => Some("cuda"),
         (Kind::Device, Value::String(s)) => nearest(s, ["auto", "cpu", "cuda"].into_iter()),
         _ => None,
     };
@@ -141,22 +142,31 @@ fn table_keys(table: &str) -> impl Iterator<Item = &'static str> {
     keys::all().filter_map(move |k| k.name.strip_prefix(table)?.strip_prefix('.'))
 }
 
-/// The nearest known key: by its full name, or by its last part where only the table is missing or wrong.
+/// The nearest known key: in the table it was written into, else by the last part, where only the table is wrong.
 fn nearest_key(key: &str) -> Option<&'static str> {
-    let last = |name: &'static str| name.rsplit('.').next().unwrap_or(name);
-    let written = key.rsplit('.').next().unwrap_or(key);
-    nearest(key, keys::all().map(|k| k.name))
-        .or_else(|| {
-            let near = nearest(written, keys::all().map(|k| last(k.name)))?;
-            keys::all().find(|k| last(k.name) == near).map(|k| k.name)
-        })
+    let split = |name: &'static str| name.rsplit_once('.').unwrap_or(("", name));
+    let (table, written) = key.rsplit_once('.').unwrap_or(("", key));
+    let within = |table: Option<&str>| {
+        let keys = || keys::all().filter(move |k| table.is_none_or(|t| split(k.name).0 == t));
+        let near = nearest(written, keys().map(|k| split(k.name).1))?;
+        keys().find(|k| split(k.name).1 == near).map(|k| k.name)
+    };
+    within(Some(table)).or_else(|| within(None)).or_else(|| {
+        // The table's name may be the slip: `genrator.betas`.
+        nearest(key, keys::all().map(|k| k.name))
+    })
 }
 
-/// The nearest of some names, if it is near enough to be a slip of the hand: about one edit in three letters.
+/// The nearest of some names, if it is near enough to be a slip of the hand, about one edit in three letters, or has
+/// these initials, as `lr` and `wd`.
 fn nearest<'a>(written: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let lower = written.to_lowercase().replace('-', "_");
+    let plain = |text: &str| text.to_lowercase().replace('-', "_");
+    let initials = |name: &str| name.split('_').filter_map(|word| word.chars().next()).collect::<String>();
+    let distance = |name: &str| {
+        if initials(name) == written { 0 } else { strsim::damerau_levenshtein(&plain(written), &plain(name)) }
+    };
     names
-        .map(|name| (strsim::damerau_levenshtein(&lower, &name.replace('-', "_")), name))
+        .map(|name| (distance(name), name))
         .filter(|(distance, name)| *distance <= name.len().div_ceil(3))
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, name)| name)

@@ -56,7 +56,7 @@ pub enum ConfigError {
         /// The full dotted key.
         key: String,
         /// Where it was set.
-        origin: Origin,
+        origin: Box<Origin>,
         /// What it may be.
         expected: String,
         /// What it is.

@@ -8,7 +8,7 @@ use toml::Value;
 
 use super::{
     Config, ConfigError, keys,
-    layers::{Layer, flatten},
+    layers::{Layer, flatten, literal},
 };
 
 /// One key that two configurations disagree on; values as TOML, or `not set`.
@@ -53,7 +53,7 @@ impl Config {
     pub fn diff(&self, now: &Self) -> Result<Vec<Difference>, ConfigError> {
         let (then, now) = (self.flat()?, now.flat()?);
         let all: std::collections::BTreeSet<&String> = then.keys().chain(now.keys()).collect();
-        let show = |value: Option<&Value>| value.map_or_else(|| "not set".to_owned(), ToString::to_string);
+        let show = |value: Option<&Value>| value.map_or_else(|| "not set".to_owned(), literal);
         let differing = all.into_iter().filter(|key| then.get(*key) != now.get(*key));
         Ok(differing
             .map(|key| Difference { key: key.clone(), then: show(then.get(key)), now: show(now.get(key)) })

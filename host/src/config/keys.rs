@@ -97,32 +97,95 @@ macro_rules! optimizer_keys {
 }
 
 const RUN: [Key; 19] = [
-    noted(fixed("plugin", Kind::Text, None, "The plugin that declares the GAN: a name on the search path, or a path to its file (anything with a `/` or ending in `.so`)."), "must be set"),
-    fixed("stages", Kind::Choice(STAGES), Some("\"one\""), "Train G and D from one backward pass, or D first and then G."),
-    fixed("strategy", Kind::Choice(STRATEGIES), Some("\"auto\""), "How one stage gets both gradients; `auto` takes the cheapest exact one. One stage only."),
-    fixed("reuse_fakes", Kind::Flag, Some("false"), "G's step reuses the fakes of D's step instead of drawing new ones. Two stages only."),
-    fixed("seed", Kind::Integer(0, MOST), Some("0"), "Seeds the initial weights, the latents and the order of the data."),
-    free("steps", Kind::Integer(1, MOST), Some("3000"), "Steps of G to train for. A resumed run may go on longer."),
+    noted(
+        fixed(
+            "plugin",
+            Kind::Text,
+            None,
+            "The plugin that declares the GAN: a name on the search path, or a path to its file (anything with a `/` or ending in `.so`).",
+        ),
+        "must be set",
+    ),
+    fixed(
+        "stages",
+        Kind::Choice(STAGES),
+        Some("\"one\""),
+        "Train G and D from one backward pass, or D first and then G.",
+    ),
+    fixed(
+        "strategy",
+        Kind::Choice(STRATEGIES),
+        Some("\"auto\""),
+        "How one stage gets both gradients; `auto` takes the cheapest exact one. One stage only.",
+    ),
+    fixed(
+        "reuse_fakes",
+        Kind::Flag,
+        Some("false"),
+        "G's step reuses the fakes of D's step instead of drawing new ones. Two stages only.",
+    ),
+    fixed(
+        "seed",
+        Kind::Integer(0, MOST),
+        Some("0"),
+        "Seeds the initial weights, the latents and the order of the data.",
+    ),
+    free(
+        "steps",
+        Kind::Integer(1, MOST),
+        Some("3000"),
+        "Steps to train for; a resumed run may go on longer. A step is `n_critic` updates of D and `n_generator` of G.",
+    ),
     fixed("batch_size", Kind::Integer(1, 65_536), Some("64"), "Samples in a batch."),
-    noted(fixed("n_critic", Kind::Integer(1, 1000), Some("1"), "Steps of D in a round."), "the plugin's, else `1`"),
-    fixed("n_generator", Kind::Integer(1, 1000), Some("1"), "Steps of G in a round."),
+    noted(fixed("n_critic", Kind::Integer(1, 1000), Some("1"), "Updates of D in a step."), "the plugin's, else `1`"),
+    fixed("n_generator", Kind::Integer(1, 1000), Some("1"), "Updates of G in a step."),
     fixed("ema_decay", FRACTION, Some("0.999"), "Decay of the moving average of G's weights; 0 keeps none."),
     machine("device", Kind::Device, Some("\"auto\""), "Where to train: `auto`, `cpu`, `cuda` or `cuda:N`."),
-    noted(machine("threads", Kind::Integer(1, 1024), None, "Threads that libtorch may use on the CPU."), "libtorch's choice"),
-    free("log_every", Kind::Integer(1, MOST), Some("50"), "Steps between readings of the losses, each a line in `metrics.jsonl`."),
+    noted(
+        machine("threads", Kind::Integer(1, 1024), None, "Threads that libtorch may use on the CPU."),
+        "libtorch's choice",
+    ),
+    free(
+        "log_every",
+        Kind::Integer(1, MOST),
+        Some("50"),
+        "Steps between readings of the losses, each a line in `metrics.jsonl`.",
+    ),
     free("checkpoint_every", Kind::Integer(1, MOST), Some("500"), "Steps between checkpoints."),
     free("keep_checkpoints", Kind::Integer(0, MOST), Some("3"), "Newest checkpoints to keep; 0 keeps all."),
     free("sample_every", Kind::Integer(0, MOST), Some("250"), "Steps between sample grids; 0 draws none."),
     free("sample_count", Kind::Integer(1, 1024), Some("64"), "Images in a sample grid."),
-    noted(fixed("data.kind", Kind::Choice(DATA_KINDS), Some("\"digits\""), "`digits`: the handwritten digits that ship with Tandem. `mnist`: files in MNIST's IDX form, gzipped or not."), ""),
-    fixed("data.image_size", Kind::Integer(8, 1024), Some("32"), "Height and width, in pixels, that images are brought to."),
+    noted(
+        fixed(
+            "data.kind",
+            Kind::Choice(DATA_KINDS),
+            Some("\"digits\""),
+            "`digits`: the handwritten digits that ship with Tandem. `mnist`: files in MNIST's IDX form, gzipped or not.",
+        ),
+        "",
+    ),
+    fixed(
+        "data.image_size",
+        Kind::Integer(8, 1024),
+        Some("32"),
+        "Height and width, in pixels, that images are brought to.",
+    ),
 ];
 
 const FILES: [Key; 4] = [
-    noted(fixed("data.path", Kind::Path, None, "`mnist`: the folder that holds the IDX files under their usual names."), "must be set for `mnist` unless `data.images` is"),
-    noted(fixed("data.split", Kind::Choice(SPLITS), None, "`mnist` with `data.path`: which pair of files to take."), "`\"train\"`"),
+    noted(
+        fixed("data.path", Kind::Path, None, "`mnist`: the folder that holds the IDX files under their usual names."),
+        "must be set for `mnist` unless `data.images` is",
+    ),
+    noted(
+        fixed("data.split", Kind::Choice(SPLITS), None, "`mnist` with `data.path`: which pair of files to take."),
+        "`\"train\"`",
+    ),
     noted(fixed("data.images", Kind::Path, None, "`mnist`: the images' IDX file, in place of `data.path`."), "unset"),
-    noted(fixed("data.labels", Kind::Path, None, "`mnist` with `data.images`: the labels' IDX file."), "unset: no labels"),
+    noted(
+        fixed("data.labels", Kind::Path, None, "`mnist` with `data.images`: the labels' IDX file."),
+        "unset: no labels",
+    ),
 ];
 
 const GENERATOR: [Key; 8] = optimizer_keys!("generator");

@@ -105,8 +105,7 @@ fn parse_file(path: &Path, text: &str) -> Result<Layer, ConfigError> {
     let table: Table = toml::from_str(text).map_err(syntax)?;
     let mut lines = BTreeMap::new();
     find_lines(DeTable::parse(text).map_err(syntax)?.get_ref(), "", text, &mut lines);
-    let origin =
-        |key: &str| Origin::File { path: path.to_owned(), line: lines.get(key).copied().unwrap_or(1) };
+    let origin = |key: &str| Origin::File { path: path.to_owned(), line: lines.get(key).copied().unwrap_or(1) };
     let mut layer = Layer::new();
     flatten(table, "", &origin, &mut layer);
     Ok(layer)
@@ -211,7 +210,12 @@ fn anchor_paths(layer: &mut Layer, base: &Path) -> Result<(), ConfigError> {
         }
         let whole = absolute(base.join(&*text)).ok().and_then(|p| p.to_str().map(str::to_owned));
         *text = whole.ok_or_else(|| {
-            wrong_value(key, origin.clone(), "a path in UTF-8 below a readable current directory", &Value::String(text.clone()))
+            wrong_value(
+                key,
+                origin.clone(),
+                "a path in UTF-8 below a readable current directory",
+                &Value::String(text.clone()),
+            )
         })?;
     }
     Ok(())
@@ -225,7 +229,7 @@ pub(super) fn is_plugin_file(plugin: &str) -> bool {
 pub(super) fn wrong_value(key: &str, origin: Origin, expected: &str, found: &Value) -> ConfigError {
     ConfigError::Value {
         key: key.to_owned(),
-        origin,
+        origin: Box::new(origin),
         expected: expected.to_owned(),
         found: describe(found),
         hint: String::new(),
@@ -237,10 +241,18 @@ pub(super) fn describe(value: &Value) -> String {
     match value {
         Value::String(s) => format!("the text {s:?}"),
         Value::Integer(i) => i.to_string(),
-        Value::Float(x) => format!("{x:?}"),
-        Value::Boolean(b) => b.to_string(),
         Value::Datetime(d) => format!("the date {d}"),
-        Value::Array(_) => format!("the list {value}"),
+        Value::Array(_) => format!("the list {}", literal(value)),
         Value::Table(_) => "a table".to_owned(),
+        Value::Float(_) | Value::Boolean(_) => literal(value),
+    }
+}
+
+/// A value as TOML, small and large numbers with an exponent.
+pub(super) fn literal(value: &Value) -> String {
+    match value {
+        Value::Float(x) => format!("{x:?}"),
+        Value::Array(items) => format!("[{}]", items.iter().map(literal).collect::<Vec<_>>().join(", ")),
+        _ => value.to_string(),
     }
 }

@@ -88,7 +88,10 @@ fn require_plugin(merged: &Merged) -> Result<(), ConfigError> {
     if merged.get("plugin").is_some() {
         return Ok(());
     }
-    Err(ConfigError::Missing { key: "plugin".into(), hint: "name the plugin to train, for example `plugin = \"dcgan\"`".into() })
+    Err(ConfigError::Missing {
+        key: "plugin".into(),
+        hint: "name the plugin to train, for example `plugin = \"dcgan\"`".into(),
+    })
 }
 
 /// This process's environment, for [`Sources::load`]: the variables that begin with `TANDEM_`. What is not Unicode

@@ -12,7 +12,7 @@ use toml::{Table, Value};
 use super::{
     Config, ConfigError, Data, Optimizer, Origin, Stages,
     keys::{self},
-    layers::{Layer, Setting, flatten},
+    layers::{Layer, Setting, flatten, literal},
 };
 
 /// What a plugin recommends for one mode. `Default` recommends nothing, which is right for a file that says everything.
@@ -24,7 +24,7 @@ pub struct PluginDefaults {
     pub generator: Option<Optimizer>,
     /// D's optimizer.
     pub discriminator: Option<Optimizer>,
-    /// D's steps in a round.
+    /// Updates of D in a step.
     pub n_critic: Option<u32>,
     /// Every option of the plugin with its default, so that the resolved options are complete.
     pub options: Table,
@@ -79,9 +79,11 @@ impl Resolved {
     /// Every key with its value and where that comes from, one a line, for a person to read.
     pub fn explain(&self) -> Result<String, ConfigError> {
         let settings = self.config.flat()?;
-        let lines: Vec<_> = settings.iter().map(|(key, value)| (format!("{key} = {value}"), self.origin(key))).collect();
+        let lines: Vec<_> =
+            settings.iter().map(|(key, value)| (format!("{key} = {}", literal(value)), self.origin(key))).collect();
         let width = lines.iter().map(|(line, _)| line.chars().count()).max().unwrap_or(0);
-        Ok(lines.iter().map(|(line, origin)| format!("{line:width$}  # {origin}\n")).collect())
+        let annotated = lines.iter().map(|(line, origin)| format!("{line:width$}  # {origin}"));
+        Ok(annotated.collect::<Vec<_>>().join("\n") + "\n")
     }
 }
 
@@ -120,7 +122,9 @@ impl Merged {
                 let Some(chosen) = layer.get(choice.key) else { continue };
                 let before = merged.iter().rev().find_map(|l| l.get(choice.key));
                 if before.is_some_and(|b| b.value != chosen.value) {
-                    merged.iter_mut().for_each(|l| l.retain(|key, _| !(choice.governs)(key)));
+                    for farther in &mut merged {
+                        farther.retain(|key, _| !(choice.governs)(key));
+                    }
                 }
             }
             merged.push(layer);
@@ -159,7 +163,7 @@ impl Merged {
     fn quote(&self, key: &str) -> String {
         self.get(key).map_or_else(
             || format!("`{key}` is not set"),
-            |s| format!("`{key} = {}` ({})", s.value, s.origin),
+            |s| format!("`{key} = {}` ({})", literal(&s.value), s.origin),
         )
     }
 
@@ -187,7 +191,8 @@ impl Merged {
                 }
             }
             let nesterov = self.get(&key("nesterov")).is_some_and(|s| s.value == Value::Boolean(true));
-            let momentum = self.get(&key("momentum")).and_then(|s| s.value.as_float().or(s.value.as_integer().map(|i| i as f64)));
+            let momentum =
+                self.get(&key("momentum")).and_then(|s| s.value.as_float().or(s.value.as_integer().map(|i| i as f64)));
             if nesterov && momentum.unwrap_or(0.0) == 0.0 {
                 let why = format!("needs a momentum above 0; {}", self.quote(&key("momentum")));
                 return Err(self.conflict(&key("nesterov"), why));
@@ -226,7 +231,8 @@ impl Merged {
                 hint: format!("{} needs it, or `data.images`", self.quote("data.kind")),
             }),
             (true, true) => {
-                Err(self.conflict("data.images", format!("and {} both say where the images are", self.quote("data.path"))))
+                Err(self
+                    .conflict("data.images", format!("and {} both say where the images are", self.quote("data.path"))))
             }
             (true, false) if set("data.labels") => {
                 Err(self.conflict("data.labels", "goes with `data.images`, not with `data.path`".into()))

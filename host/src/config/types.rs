@@ -158,9 +158,9 @@ impl Optimizer {
     /// The learning rate, whichever optimizer it is.
     pub const fn learning_rate(&self) -> f64 {
         match *self {
-            Self::Adam { learning_rate, .. } | Self::RmsProp { learning_rate, .. } | Self::Sgd { learning_rate, .. } => {
-                learning_rate
-            }
+            Self::Adam { learning_rate, .. }
+            | Self::RmsProp { learning_rate, .. }
+            | Self::Sgd { learning_rate, .. } => learning_rate,
         }
     }
 }

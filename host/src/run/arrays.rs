@@ -2,7 +2,13 @@
 //! the header itself, because the crate writes metadata in a random order and a run's files must be the same bytes
 //! each time. Knows nothing of tensors on devices.
 
-use std::{collections::BTreeMap, fmt, fs::File, io::{self, BufWriter, Write}, path::Path};
+use std::{
+    collections::BTreeMap,
+    fmt,
+    fs::File,
+    io::{self, BufWriter, Write},
+    path::Path,
+};
 
 use safetensors::{Dtype, SafeTensors};
 use serde_json::json;
@@ -137,9 +143,15 @@ pub fn read_arrays(path: &Path) -> Result<(Vec<NamedArray>, Metadata), RunError>
     let (_, header) = SafeTensors::read_metadata(&bytes).map_err(unreadable)?;
     let mut arrays = Vec::with_capacity(file.len());
     for (name, view) in file.iter() {
-        let dtype = ArrayType::from_stored(view.dtype())
-            .ok_or_else(|| damaged(format!("array `{name}` has elements of type {}, which no run writes", view.dtype())))?;
-        arrays.push(NamedArray { name: name.to_owned(), dtype, shape: view.shape().to_vec(), data: view.data().to_vec() });
+        let dtype = ArrayType::from_stored(view.dtype()).ok_or_else(|| {
+            damaged(format!("array `{name}` has elements of type {}, which no run writes", view.dtype()))
+        })?;
+        arrays.push(NamedArray {
+            name: name.to_owned(),
+            dtype,
+            shape: view.shape().to_vec(),
+            data: view.data().to_vec(),
+        });
     }
     arrays.sort_by(|a, b| a.name.cmp(&b.name));
     Ok((arrays, header.metadata().iter().flatten().map(|(k, v)| (k.clone(), v.clone())).collect()))

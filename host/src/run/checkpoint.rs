@@ -121,10 +121,13 @@ fn write_parts(temporary: &Path, checkpoint: &Checkpoint) -> Result<(), RunError
     write::sync_directory(temporary).map_err(RunError::io("write", temporary))
 }
 
+/// Marks, before [`write::TMP`], a checkpoint that one of the same step replaces.
+const REPLACED: &str = "old";
+
 /// Renames the finished directory into place. A checkpoint of the same step, from before the run was taken back to an
 /// earlier one, makes way first.
 fn take_place(temporary: &Path, place: &Path) -> io::Result<()> {
-    let old = write::beside(&place.with_extension("old"));
+    let old = write::beside(&place.with_extension(REPLACED));
     if place.exists() {
         fs::rename(place, &old)?;
     }
@@ -132,6 +135,18 @@ fn take_place(temporary: &Path, place: &Path) -> io::Result<()> {
     write::sync_parent(place)?;
     if old.exists() {
         fs::remove_dir_all(&old)?;
+    }
+    Ok(())
+}
+
+/// Puts back a checkpoint that had made way when the process ended before its successor was in place.
+pub(super) fn recover(run: &Path) -> Result<(), RunError> {
+    let suffix = format!(".{REPLACED}{}", write::TMP);
+    for old in write::entries(&run.join(super::CHECKPOINTS))? {
+        let Some(place) = old.to_str().and_then(|p| p.strip_suffix(&suffix)).map(PathBuf::from) else { continue };
+        if !place.exists() {
+            fs::rename(&old, &place).map_err(RunError::io("put back", &place))?;
+        }
     }
     Ok(())
 }

@@ -132,7 +132,10 @@ fn safe_text(safe: Option<&Safe>) -> String {
 }
 
 fn checkpoint_text(latest: Option<u64>) -> String {
-    latest.map_or_else(|| "no checkpoint yet".into(), |step| format!("last good checkpoint: {}", super::checkpoint::name(step)))
+    latest.map_or_else(
+        || "no checkpoint yet".into(),
+        |step| format!("last good checkpoint: {}", super::checkpoint::name(step)),
+    )
 }
 
 fn holder_text(holder: Option<u32>) -> String {
@@ -140,7 +143,7 @@ fn holder_text(holder: Option<u32>) -> String {
 }
 
 fn differences_text(differences: &[Difference]) -> String {
-    differences.iter().map(|d| format!("\n  {d}")).collect()
+    differences.iter().fold(String::new(), |text, d| text + "\n  " + &d.to_string())
 }
 
 fn steps_text(steps: &[u64]) -> String {

@@ -42,7 +42,12 @@ impl Metrics {
         let mut line = serde_json::to_vec(&Line { step, record })
             .map_err(|e| RunError::Unwritable { path: self.path.clone(), what: e.to_string() })?;
         line.push(b'\n');
-        self.file.write_all(&line).map_err(RunError::io("write", &self.path))
+        let before = self.file.metadata().map_err(RunError::io("read", &self.path))?.len();
+        self.file.write_all(&line).map_err(|e| {
+            // Half a line, as a full disk leaves it, would spoil the next one.
+            let _ = self.file.set_len(before);
+            RunError::io("write", &self.path)(e)
+        })
     }
 
     /// Makes all lines so far last.

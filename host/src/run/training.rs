@@ -68,6 +68,7 @@ impl TrainingRun {
             return Err(RunError::Changed { path: path.to_owned(), differences });
         }
         let checkpoints = path.join(super::CHECKPOINTS);
+        checkpoint::recover(path)?;
         for directory in [path, &checkpoints, &path.join(super::SAMPLES)] {
             write::remove_leftovers(directory)?;
         }

@@ -1,0 +1,143 @@
+//! `tandem plugin check`: the proof, for one plugin or all, with every choice of their options.
+
+use std::{path::PathBuf, process::ExitCode};
+
+use serde::Serialize;
+use tandem_plugin_api::{
+    Gan,
+    options::OptionKind,
+    value::{Named, Value},
+};
+
+use super::{FAILED, arguments::Check, plugins, print, table::Table};
+use crate::{
+    check::{self, Report},
+    plugin::SearchPath,
+    run::{Metadata, write_arrays},
+    session::to_array,
+};
+
+/// More combinations of choices than this are not what anybody asked for.
+const MAX_VARIANTS: usize = 64;
+
+/// One plugin's outcome.
+#[derive(Debug, Serialize)]
+struct Outcome {
+    plugin: String,
+    passed: bool,
+    max_relative_error: f64,
+    variants: Vec<Variant>,
+}
+
+#[derive(Debug, Serialize)]
+struct Variant {
+    options: String,
+    #[serde(flatten)]
+    report: Report,
+}
+
+pub(super) fn run(arguments: &Check, plugin_path: &[PathBuf]) -> anyhow::Result<ExitCode> {
+    let names: Vec<String> = match &arguments.plugin {
+        Some(name) => vec![name.clone()],
+        None => {
+            let listed = SearchPath::new(plugin_path).list();
+            // A broken file fails the check of all: it was found, and cannot be proven.
+            let files = listed.into_iter().filter(|l| l.shadowed_by.is_none());
+            files.map(|l| Ok(l.plugin?.path.display().to_string())).collect::<anyhow::Result<_>>()?
+        }
+    };
+    let mut passed = true;
+    for name in names {
+        let outcome = one(arguments, &name, plugin_path)?;
+        passed &= outcome.passed;
+        let text = if arguments.subject.json { serde_json::to_string(&outcome)? + "\n" } else { shown(&outcome) };
+        print(&text)?;
+    }
+    Ok(if passed { ExitCode::SUCCESS } else { ExitCode::from(FAILED) })
+}
+
+fn one(arguments: &Check, name: &str, plugin_path: &[PathBuf]) -> anyhow::Result<Outcome> {
+    let (file, plugin) = plugins::open(name, plugin_path)?;
+    let first = plugins::declare(&plugin, &arguments.subject, &[])?;
+    if let Some(path) = &arguments.dump {
+        dump(arguments, &first, &file.manifest.name, path)?;
+    }
+    let choices = if arguments.variants { combinations(&first)? } else { vec![Vec::new()] };
+    let mut variants = Vec::new();
+    for choice in choices {
+        let gan = plugins::declare(&plugin, &arguments.subject, &choice)?;
+        let report = check::check(&gan, arguments.samples, arguments.seed)
+            .map_err(|e| anyhow::anyhow!("plugin `{}`: {e}", file.manifest.name))?;
+        variants.push(Variant { options: described(&gan), report });
+    }
+    let worst = variants.iter().map(|v| v.report.max_relative_error).fold(0.0, f64::max);
+    let passed = variants.iter().all(|v| v.report.passed);
+    Ok(Outcome { plugin: file.manifest.name, passed, max_relative_error: worst, variants })
+}
+
+/// Every combination of the options that are a choice.
+fn combinations(gan: &Gan) -> anyhow::Result<Vec<Vec<Named<Value>>>> {
+    let mut all: Vec<Vec<Named<Value>>> = vec![Vec::new()];
+    for option in &gan.options {
+        let OptionKind::Choice(choices) = &option.kind else { continue };
+        let with = |base: &Vec<Named<Value>>, choice: &String| {
+            let mut more = base.clone();
+            more.push(Named::new(option.name.clone(), Value::Text(choice.clone())));
+            more
+        };
+        all = all.iter().flat_map(|base| choices.iter().map(move |c| with(base, c))).collect();
+        anyhow::ensure!(all.len() <= MAX_VARIANTS, "more than {MAX_VARIANTS} combinations of options; name some with --set");
+    }
+    Ok(all)
+}
+
+fn described(gan: &Gan) -> String {
+    let choices = gan.options.iter().filter(|o| matches!(o.kind, OptionKind::Choice(_)));
+    let named = choices.map(|o| match &o.value {
+        Value::Text(text) => format!("{} = {text}", o.name),
+        other => format!("{} = {other}", o.name),
+    });
+    named.collect::<Vec<_>>().join(", ")
+}
+
+fn dump(arguments: &Check, gan: &Gan, plugin: &str, path: &std::path::Path) -> anyhow::Result<()> {
+    let tensors = check::dump(gan, arguments.samples, arguments.seed)?;
+    let arrays = tensors.iter().map(|(name, t)| to_array(name.as_str(), t)).collect::<Result<Vec<_>, _>>()?;
+    let mut metadata = Metadata::from([
+        ("method".to_owned(), plugin.to_owned()),
+        ("samples".to_owned(), arguments.samples.to_string()),
+        ("seed".to_owned(), arguments.seed.to_string()),
+    ]);
+    for option in &gan.options {
+        let value = match &option.value {
+            Value::Text(text) => text.clone(),
+            other => other.to_string(),
+        };
+        metadata.insert(option.name.clone(), value);
+    }
+    write_arrays(path, &arrays, &metadata)?;
+    Ok(())
+}
+
+fn shown(outcome: &Outcome) -> String {
+    let mut text = String::new();
+    for Variant { options, report } in &outcome.variants {
+        let coupled = report.coupled_by.as_ref().map_or_else(|| "per sample".into(), |c| format!("coupled by {c}"));
+        text += &format!("{} ({options}): {}, D {coupled}; takes {}\n", outcome.plugin, report.symmetry, report.strategy);
+        for e in &report.excluded {
+            text += &format!("  not {}: {}\n", e.strategy, e.reason);
+        }
+        let mut table = Table::new(&["  strategy", "fake scores", "error of ∇L_D", "error of ∇L_G"]).right(&[2, 3]);
+        for g in &report.gradients {
+            let error = |e: f64| format!("{e:.1e}");
+            table.row([format!("  {}", g.strategy), g.scores.into(), error(g.discriminator), error(g.generator)]);
+        }
+        let d = &report.derivatives;
+        text += &format!(
+            "{table}  finite differences: losses {:.1e}, networks {:.1e}, penalties {:.1e}\n",
+            d.losses, d.networks, d.penalties
+        );
+    }
+    let verdict = if outcome.passed { "exact" } else { "NOT EXACT" };
+    text + &format!("{}: {verdict}, max_relative_error = {:.1e}\n", outcome.plugin, outcome.max_relative_error)
+}

@@ -1,0 +1,150 @@
+//! `tandem plugin inspect`: a definition for a person to read.
+
+use std::{fmt::Write as _, path::PathBuf};
+
+use serde_json::json;
+use tandem_plugin_api::{
+    Gan, Network, Stages, Symmetry,
+    gan::DiscriminatorLoss,
+    formula,
+    network::{describe, name},
+    opset::{self, Role},
+};
+
+use super::{arguments::Inspect, plugins, print, table::Table};
+use crate::train::{Choice, Strategy, choose, obstacle};
+
+pub(super) fn run(arguments: &Inspect, plugin_path: &[PathBuf]) -> anyhow::Result<()> {
+    let (file, plugin) = plugins::open(&arguments.plugin, plugin_path)?;
+    let gan = plugins::declare(&plugin, &arguments.subject, &[])?;
+    let manifest = &file.manifest;
+    if arguments.subject.json {
+        let value = json!({
+            "manifest": manifest, "path": file.path, "sha256": file.sha256,
+            "symmetry": symmetry(&gan), "per_sample_discriminator": gan.discriminator.batch_coupling().is_none(),
+            "strategy": choose(&gan, None)?.strategy.name(),
+            "generator": { "parameters": gan.generator.learned_count(), "forward_flops": gan.generator.forward_flops() },
+            "discriminator": { "parameters": gan.discriminator.learned_count(), "forward_flops": gan.discriminator.forward_flops() },
+            "options": gan.options.iter().map(|o| json!({ "name": o.name, "help": o.help, "may_be": o.kind.to_string(),
+                "default": o.default.to_string(), "value": o.value.to_string() })).collect::<Vec<_>>(),
+            "definition": gan.encode(),
+        });
+        print(&format!("{value:#}\n"))?;
+        return Ok(());
+    }
+    let mut text = format!("{} {}: {}\n", manifest.name, manifest.version, manifest.summary);
+    let _ = writeln!(text, "{}\napi {}, opset {}, sha256 {}\n", file.path.display(), manifest.api, manifest.opset, file.sha256);
+    text += &options(&gan);
+    text += &definition(&gan)?;
+    print(&text)?;
+    Ok(())
+}
+
+fn options(gan: &Gan) -> String {
+    if gan.options.is_empty() {
+        return "no options\n\n".into();
+    }
+    let mut table = Table::new(&["option", "value", "default", "may be", "help"]);
+    for o in &gan.options {
+        table.row([o.name.clone(), o.value.to_string(), o.default.to_string(), o.kind.to_string(), o.help.clone()]);
+    }
+    format!("{table}\n")
+}
+
+/// Networks, losses, symmetry, strategy and cost.
+pub(super) fn definition(gan: &Gan) -> anyhow::Result<String> {
+    let choice = choose(gan, None)?;
+    let mut text = network("generator", &gan.generator) + &network("discriminator", &gan.discriminator) + &losses(gan);
+    let _ = writeln!(text, "symmetry: {}", symmetry(gan));
+    let _ = match gan.discriminator.batch_coupling() {
+        None => writeln!(text, "D is per sample"),
+        Some(op) => writeln!(text, "D is not per sample: {} mixes the samples of a batch", describe(op)),
+    };
+    text += &cost(gan, &choice);
+    Ok(text)
+}
+
+const fn symmetry(gan: &Gan) -> &'static str {
+    match gan.symmetry {
+        Symmetry::Symmetric => "symmetric (L_G = -L_D's fake term)",
+        Symmetry::Asymmetric => "asymmetric",
+    }
+}
+
+fn network(title: &str, network: &Network) -> String {
+    let mut table = Table::new(&[title, "operation", "output", "parameters"]).right(&[3]);
+    for node in network.nodes() {
+        let parameters = opset::parameters(&node.op, &network.input_types(node));
+        let learned = parameters.iter().filter(|p| p.role == Role::Learned).map(|p| p.shape.iter().product::<i64>());
+        let count: i64 = learned.sum();
+        table.row([
+            name(&node.op).unwrap_or("").to_owned(),
+            node.op.name().to_owned(),
+            node.output.shape.to_string(),
+            if count > 0 { grouped(count) } else { String::new() },
+        ]);
+    }
+    table.row(["total".into(), String::new(), String::new(), grouped(network.learned_count())]);
+    format!("{table}\n")
+}
+
+fn losses(gan: &Gan) -> String {
+    let of_d = match &gan.loss_discriminator {
+        DiscriminatorLoss::Split { real, fake } => format!("{} + {}", formula(real), formula(fake)),
+        DiscriminatorLoss::Whole(loss) => formula(loss),
+    };
+    let mut text = format!("L_D = {of_d}\nL_G = {}\n", formula(&gan.loss_generator));
+    for s in &gan.states {
+        let _ = writeln!(text, "state {} = {} at first, then {}", s.name, s.initial, formula(&s.update));
+    }
+    for p in &gan.penalties {
+        let _ = writeln!(text, "penalty on D: {} · mean((‖∇D‖ - {})²), {:?} samples", p.weight, p.target, p.at);
+    }
+    if let Some(limit) = gan.weight_clip {
+        let _ = writeln!(text, "after each step of D its weights are clamped to [-{limit}, {limit}]");
+    }
+    text
+}
+
+/// Predicted cost of a step in passes and FLOPs, for one stage and both honest ways of two.
+fn cost(gan: &Gan, choice: &Choice) -> String {
+    let mut text = format!("one stage: strategy {}, because {}\n", choice.strategy, choice.reason);
+    for s in Strategy::ALL {
+        if let Some(why) = obstacle(gan, s) {
+            let _ = writeln!(text, "  not {s}: {why}");
+        }
+    }
+    let (g, d) = (gan.generator.forward_flops(), gan.discriminator.forward_flops());
+    // A relativistic G needs D on real samples once more; each penalty, D forward, backward and back through both.
+    let real_again = if gan.loss_generator.input("real").is_some() { 1.0 } else { 0.0 };
+    let penalties = 5.0 * gan.penalties.len() as f64;
+    let rows = [
+        ("one stage".to_owned(), 3.0, choice.strategy.discriminator_passes() + penalties),
+        ("two stages, D's fakes used again".into(), 3.0, 8.0 + real_again + penalties),
+        ("two stages, new fakes".into(), 4.0, 8.0 + real_again + penalties),
+    ];
+    let one = rows[0].1 * g + rows[0].2 * d;
+    let mut table = Table::new(&["predicted cost", "T^g", "T^d", "GFLOP a sample", "to one stage"]).right(&[1, 2, 3, 4]);
+    for (what, of_g, of_d) in rows {
+        let flops = of_g * g + of_d * d;
+        table.row([what, format!("{of_g}"), format!("{of_d}"), format!("{:.3}", flops / 1e9), format!("{:.2}x", flops / one)]);
+    }
+    let defaults = |stages| {
+        let d = gan.defaults(stages);
+        format!("G {:?}, D {:?}, n_critic {}", d.generator, d.discriminator, d.n_critic)
+    };
+    format!("{text}\n{table}\ndefaults in one stage:  {}\ndefaults in two stages: {}\n", defaults(Stages::One), defaults(Stages::Two))
+}
+
+/// `1234567` as `1,234,567`.
+fn grouped(n: i64) -> String {
+    let digits = n.to_string();
+    let mut text = String::new();
+    for (i, c) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i) % 3 == 0 {
+            text.push(',');
+        }
+        text.push(c);
+    }
+    text
+}

@@ -1,0 +1,89 @@
+//! The command line: arguments in, words out. What is done is done elsewhere.
+#![expect(clippy::print_stdout, reason = "the results of commands go to standard output; everything else to standard error")]
+
+mod arguments;
+mod check;
+mod doctor;
+mod inspect;
+mod log;
+mod plugins;
+mod progress;
+mod sample;
+mod steps;
+mod table;
+mod train;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser};
+
+use arguments::{Arguments, Command, PluginCommand};
+
+use crate::session::SessionError;
+
+/// The run failed.
+const FAILED: u8 = 1;
+/// The arguments or the configuration are wrong; clap's own too.
+const USAGE: u8 = 2;
+/// Somebody interrupted it; what it had is saved.
+const INTERRUPTED: u8 = 130;
+
+/// Runs the command line of this process; the exit codes are in `tandem --help`.
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    if let Err(error) = log::start(arguments.log_format) {
+        eprintln!("error: {error:#}");
+        return ExitCode::from(USAGE);
+    }
+    match run(arguments) {
+        Ok(code) => code,
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {}", chain(&error));
+            let usage = error.downcast_ref::<SessionError>().is_some_and(SessionError::is_usage)
+                || error.is::<crate::config::ConfigError>()
+                || error.is::<crate::plugin::PluginError>();
+            ExitCode::from(if usage { USAGE } else { FAILED })
+        }
+    }
+}
+
+fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
+    let path = &arguments.plugin_path;
+    match arguments.command {
+        Command::Train(train) => return train::run(&train, path),
+        Command::Sample(sample) => sample::run(&sample)?,
+        Command::Plugin(PluginCommand::List { json }) => plugins::list(path, json)?,
+        Command::Plugin(PluginCommand::Inspect(inspect)) => inspect::run(&inspect, path)?,
+        Command::Plugin(PluginCommand::Check(check)) => return check::run(&check, path),
+        Command::Doctor { json } => return doctor::run(path, json),
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Arguments::command(), "tandem", &mut std::io::stdout());
+        }
+        Command::Steps(steps) => steps::run(&steps, path)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The whole chain of causes on one line, without saying anything twice.
+fn chain(error: &anyhow::Error) -> String {
+    let mut text = error.to_string();
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        if !text.contains(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    text
+}
+
+/// `tandem plugin list | head -1` is not a failure.
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    let pipe = |e: &std::io::Error| e.kind() == std::io::ErrorKind::BrokenPipe;
+    error.chain().any(|cause| cause.downcast_ref::<std::io::Error>().is_some_and(pipe))
+}
+
+/// Writes a result to standard output.
+fn print(text: &str) -> std::io::Result<()> {
+    use std::io::Write as _;
+    std::io::stdout().write_all(text.as_bytes())
+}

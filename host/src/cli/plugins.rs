@@ -1,0 +1,74 @@
+//! `tandem plugin list`, and finding the plugin that the other commands are about.
+
+use std::path::PathBuf;
+
+use serde_json::json;
+use tandem_plugin_api::{
+    Gan, Images,
+    value::{Named, Value},
+};
+
+use super::{arguments::Subject, print, table::Table};
+use crate::{
+    plugin::{LoadedPlugin, PluginFile, SearchPath, load},
+    session,
+};
+
+pub(super) fn list(plugin_path: &[PathBuf], as_json: bool) -> anyhow::Result<()> {
+    let listed = SearchPath::new(plugin_path).list();
+    if as_json {
+        let rows: Vec<_> = listed
+            .iter()
+            .map(|l| match &l.plugin {
+                Ok(file) => json!({ "path": l.path, "name": file.manifest.name, "version": file.manifest.version,
+                    "summary": file.manifest.summary, "api": file.manifest.api, "opset": file.manifest.opset,
+                    "sha256": file.sha256, "shadowed_by": l.shadowed_by }),
+                Err(error) => json!({ "path": l.path, "error": error.to_string() }),
+            })
+            .collect();
+        print(&format!("{:#}\n", json!(rows)))?;
+        return Ok(());
+    }
+    let mut table = Table::new(&["name", "version", "summary", "file"]);
+    for l in &listed {
+        let path = l.path.display().to_string();
+        match (&l.plugin, &l.shadowed_by) {
+            (Ok(file), shadow) => {
+                let note = shadow.as_ref().map(|s| format!(" (shadowed by {})", s.display())).unwrap_or_default();
+                let manifest = &file.manifest;
+                table.row([manifest.name.clone(), manifest.version.clone(), manifest.summary.clone(), path + &note]);
+            }
+            (Err(error), _) => table.row(["-".into(), "-".into(), error.to_string(), path]),
+        }
+    }
+    print(&table.to_string())?;
+    Ok(())
+}
+
+/// A plugin with the file it came from.
+pub(super) fn open(name: &str, plugin_path: &[PathBuf]) -> anyhow::Result<(PluginFile, LoadedPlugin)> {
+    let file = SearchPath::new(plugin_path).find(name)?;
+    let loaded = load(&file)?;
+    Ok((file, loaded))
+}
+
+/// What a plugin declares for the images and options on the command line.
+pub(super) fn declare(plugin: &LoadedPlugin, subject: &Subject, more: &[Named<Value>]) -> anyhow::Result<Gan> {
+    let mut options = session::options(&toml_options(&subject.sets)?)?;
+    options.retain(|o| !more.iter().any(|m| m.name == o.name));
+    options.extend_from_slice(more);
+    let images = Images { channels: subject.channels, size: subject.image_size, classes: 10 };
+    Ok(plugin.declare(images, &options)?)
+}
+
+/// `name=value` pairs as TOML; a bare word is a text.
+fn toml_options(sets: &[String]) -> anyhow::Result<toml::Table> {
+    let pairs = sets.iter().map(|set| {
+        let Some((name, value)) = set.split_once('=') else {
+            anyhow::bail!("--set {set}: expected OPTION=VALUE, for example --set width=32");
+        };
+        let parsed = toml::from_str::<toml::Table>(&format!("value = {value}")).ok().and_then(|mut t| t.remove("value"));
+        Ok((name.trim().to_owned(), parsed.unwrap_or_else(|| toml::Value::String(value.to_owned()))))
+    });
+    pairs.collect()
+}

@@ -1,0 +1,88 @@
+//! What a person sees while a run trains: a bar on a terminal, plain lines elsewhere.
+
+use std::io::IsTerminal as _;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use tandem_plugin_api::Stages;
+
+use crate::{
+    session::{Progress, Watch},
+    train::Trainer,
+};
+
+/// Shows a run's progress on standard error.
+pub(super) struct Screen {
+    bar: Option<ProgressBar>,
+}
+
+impl Screen {
+    pub(super) fn new() -> Self {
+        let bar = std::io::stderr().is_terminal().then(|| {
+            let style = ProgressStyle::with_template("{bar:30} {pos}/{len} steps, {per_sec}, {eta} left  {msg}");
+            let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+            // The template is fixed; were it wrong, the plain style serves.
+            bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+        });
+        Self { bar }
+    }
+
+    fn line(&self, text: &str) {
+        match &self.bar {
+            Some(bar) => bar.println(text),
+            None => eprintln!("{text}"),
+        }
+    }
+}
+
+impl Watch for Screen {
+    fn begin(&mut self, trainer: &Trainer, step: u64, steps: u64) {
+        let settings = trainer.settings();
+        let mode = match settings.stages {
+            Stages::One => {
+                let choice = trainer.choice();
+                format!("one stage, strategy {}: {}", choice.strategy, choice.reason)
+            }
+            Stages::Two if settings.reuse_fakes => "two stages, D's fakes used again for G".into(),
+            Stages::Two => "two stages, new fakes for G".into(),
+        };
+        self.line(&format!("{mode}; on {}", device(settings.device)));
+        if step > 0 {
+            self.line(&format!("going on at step {step} of {steps}"));
+        }
+        if let Some(bar) = &self.bar {
+            bar.set_length(steps);
+            bar.set_position(step);
+            bar.reset_eta();
+        }
+    }
+
+    fn round(&mut self, step: u64) {
+        if let Some(bar) = &self.bar {
+            bar.set_position(step);
+        }
+    }
+
+    fn reading(&mut self, progress: &Progress) {
+        let mut text = format!("D {:.4}  G {:.4}", progress.loss_discriminator, progress.loss_generator);
+        if let (Some(mean), Some(min), Some(max)) = (progress.gamma_mean, progress.gamma_min, progress.gamma_max) {
+            text += &format!("  γ {mean:.3} [{min:.3}, {max:.3}]");
+        }
+        text += &format!("  {:.0} images/s", progress.images_per_second);
+        match &self.bar {
+            Some(bar) => bar.set_message(text),
+            None => eprintln!("step {}: {text}, {:.2} steps/s", progress.step, progress.steps_per_second),
+        }
+    }
+
+    fn wrote(&mut self, what: &str, path: &str) {
+        tracing::info!("wrote {what} {path}");
+    }
+}
+
+/// A device as a person writes it.
+pub(super) fn device(device: tch::Device) -> String {
+    match device {
+        tch::Device::Cuda(n) => format!("cuda:{n}"),
+        _ => format!("the CPU, {} threads", tch::get_num_threads()),
+    }
+}

@@ -1,0 +1,45 @@
+//! `tandem sample`.
+
+use std::{io::Write as _, path::{Path, PathBuf}};
+
+use anyhow::Context as _;
+
+use super::{arguments::Sample, print};
+use crate::{
+    config::Device,
+    run::{Metadata, RunDir, write_arrays},
+    session::{Sampler, Weights, resolve_device, to_array},
+};
+
+pub(super) fn run(arguments: &Sample) -> anyhow::Result<()> {
+    let run = RunDir::open(&arguments.run)?;
+    let device: Device = arguments.device.parse().map_err(anyhow::Error::msg).context("--device")?;
+    let device = resolve_device(device)?;
+    let weights = match (arguments.ema, arguments.raw) {
+        (true, _) => Weights::Ema,
+        (_, true) => Weights::Raw,
+        _ => Weights::Best,
+    };
+    let sampler = Sampler::open(&run, arguments.step, weights, device)?;
+    let (png, samples) = sampler.grid(arguments.num as usize, arguments.seed)?;
+    let out = arguments.out.clone().unwrap_or_else(|| PathBuf::from(format!("samples-step-{}.png", sampler.step)));
+    write(&out, &png)?;
+    if let Some(path) = &arguments.tensors {
+        let arrays = [to_array("latents", &samples.latents)?, to_array("images", &samples.images)?];
+        let metadata = Metadata::from([("step".into(), sampler.step.to_string())]);
+        write_arrays(path, &arrays, &metadata)?;
+    }
+    print(&format!("{}\n", out.display()))?;
+    Ok(())
+}
+
+/// Beside its place, synced, renamed.
+fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or_else(|| ".".as_ref());
+    let mut file = tempfile::NamedTempFile::new_in(folder).with_context(|| format!("cannot write {}", path.display()))?;
+    file.write_all(bytes)
+        .and_then(|()| file.as_file().sync_all())
+        .with_context(|| format!("cannot write {}", path.display()))?;
+    file.persist(path).with_context(|| format!("cannot write {}", path.display()))?;
+    Ok(())
+}

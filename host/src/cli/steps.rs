@@ -1,0 +1,47 @@
+//! `tandem __steps`: a trainer that benches drive. Prints `ready`, then for each number `K` on standard input runs `K`
+//! rounds on one random batch in memory and prints `{"seconds": s, "steps": K}`; ends with its input.
+
+use std::{io::BufRead as _, path::PathBuf, time::Instant};
+
+use serde_json::json;
+use tandem_plugin_api::{Images, Stages};
+use tandem_torch_ext::Generator;
+use tch::{Kind, Tensor};
+
+use super::{arguments::Steps, print};
+use crate::{
+    config::{Sources, environment},
+    plugin::{SearchPath, load},
+    session::{SessionError, options, prepare_for, resolve_device, settings},
+    train::{Batch, Trainer},
+};
+
+pub(super) fn run(arguments: &Steps, plugin_path: &[PathBuf]) -> anyhow::Result<()> {
+    let sources = Sources::load(Some(&arguments.config), environment(), &arguments.sets)?;
+    let choice = sources.plugin_choice()?;
+    let plugin = load(&SearchPath::new(plugin_path).find(&choice.plugin)?)?;
+    let size = choice.data.image_size as i64;
+    let gan = plugin.declare(Images { channels: arguments.channels, size, classes: 10 }, &options(&choice.options)?)?;
+    let config = prepare_for(&sources, &plugin, &gan, choice.stages)?.config;
+    let device = resolve_device(config.device)?;
+    if let Some(threads) = config.threads {
+        tch::set_num_threads(threads as i32);
+    }
+    let mut trainer = Trainer::new(&gan, settings(&config, device))?;
+    let images = Tensor::f_empty([config.batch_size as i64, arguments.channels, size, size], (Kind::Float, device))?;
+    Generator::new(device, config.seed)?.uniform_(&images, -1.0, 1.0)?;
+    print("ready\n")?;
+    for line in std::io::stdin().lock().lines() {
+        let steps: u64 = line?.trim().parse()?;
+        let start = Instant::now();
+        for _ in 0..steps {
+            trainer.round(|| Ok::<_, SessionError>(Batch { images: images.shallow_clone(), labels: None }))?;
+        }
+        // Reading waits for the device, as any honest clock must.
+        let readings = trainer.readings().read()?;
+        let seconds = start.elapsed().as_secs_f64();
+        let last = readings.last().map(|r| r.loss_discriminator);
+        print(&format!("{}\n", json!({ "seconds": seconds, "steps": steps, "loss": last, "one_stage": trainer.settings().stages == Stages::One })))?;
+    }
+    Ok(())
+}
