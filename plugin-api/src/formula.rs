@@ -2,8 +2,8 @@
 
 use crate::{Network, opset::Op};
 
-/// Beyond this nobody reads a formula; it also bounds what shared subexpressions, written out each time, can cost.
-const MAX_NODES: usize = 40;
+/// Operations in a formula beyond which nobody reads it.
+const MAX_OPERATIONS: u64 = 60;
 
 /// How tightly an expression binds, so that only needed brackets are written.
 #[derive(Clone, Copy, PartialEq, PartialOrd)]
@@ -17,9 +17,14 @@ enum Binding {
 
 /// The graph's output as a formula over its inputs' names.
 ///
-/// A graph too long to read, or too deep to write without a care for the stack, is only counted.
+/// Shared subexpressions are written out each time. What gets too long to read that way is only counted, which also
+/// bounds the work: a few dozen nodes of `x + x` would make a text of gigabytes.
 pub fn formula(network: &Network) -> String {
-    if network.nodes().len() > MAX_NODES {
+    let mut written: Vec<u64> = Vec::with_capacity(network.nodes().len());
+    for node in network.nodes() {
+        written.push(node.inputs.iter().fold(1, |sum, &i| sum.saturating_add(written[i])));
+    }
+    if written.get(network.output()).is_none_or(|&n| n > MAX_OPERATIONS) {
         return format!("an expression of {} operations", network.nodes().len());
     }
     write(network, network.output()).0
@@ -78,5 +83,11 @@ mod tests {
         assert_eq!(shown(|_, f| (f - 1.0).square().mean() * 0.5), "mean((fake - 1)²) · 0.5");
         assert_eq!(shown(|r, f| r - (f - 1.0)), "real - (fake - 1)");
         assert_eq!(shown(|r, f| -(r + f) / (f * 2.0)), "-(real + fake) / (fake · 2)");
+    }
+
+    #[test]
+    fn a_formula_that_would_double_with_every_node_is_counted_instead() {
+        let doubled = shown(|r, _| (0..50).fold(r.clone(), |x, _| &x + &x).mean());
+        assert_eq!(doubled, "an expression of 52 operations");
     }
 }

@@ -146,8 +146,7 @@ impl Network {
         let mut names = BTreeSet::new();
         for node in &self.nodes {
             let Some(name) = name(&node.op) else { continue };
-            let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
-            if name.is_empty() || name.len() > MAX_NAME || !name.chars().all(legal) {
+            if !is_legal_name(name) {
                 return Err(Error::new(format!(
                     "the name {name:?} must be 1 to {MAX_NAME} letters, digits, `_`, `-` or `.`"
                 ))
@@ -217,6 +216,12 @@ pub fn name(op: &Op) -> Option<&str> {
         | Op::LayerNorm { name, .. } => Some(name),
         _ => None,
     }
+}
+
+/// Whether a name can stand in files, on command lines and in messages as it is.
+pub(crate) fn is_legal_name(name: &str) -> bool {
+    let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
+    !name.is_empty() && name.len() <= MAX_NAME && name.chars().all(legal)
 }
 
 /// An operation as messages name it: ``layer `conv1` (conv2d)`` or `leaky_relu`.

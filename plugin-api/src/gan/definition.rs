@@ -107,7 +107,7 @@ impl Gan {
             two_stage,
             options,
         }
-        .check(None)
+        .check()
     }
 }
 

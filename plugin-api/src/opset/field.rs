@@ -89,7 +89,7 @@ impl Field for Vec<f64> {
 }
 
 impl Field for Init {
-    const KIND: &'static str = "an initialiser such as \"normal(0.0, 0.02)\"";
+    const KIND: &'static str = "an initialiser such as `normal(0.0, 0.02)`";
     fn encode(&self) -> Value {
         Value::Text(self.to_string())
     }

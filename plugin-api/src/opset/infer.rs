@@ -2,8 +2,16 @@
 //!
 //! Sizes are checked as they arise, so a hostile definition cannot overflow anything further on.
 
+mod window;
+
+pub(super) use window::image;
+use window::{pixel_shuffle, rescale, window};
+
 use super::Op;
 use crate::shape::{Dim, Element, MAX_ELEMENTS, Shape, TensorType};
+
+/// More dimensions than any network needs; libtorch's own limit is 64.
+const MAX_RANK: usize = 16;
 
 type Typed = Result<TensorType, String>;
 
@@ -57,6 +65,8 @@ pub fn couples_batch(op: &Op, inputs: &[TensorType]) -> bool {
     };
     match op {
         Op::BatchNorm { .. } => true,
+        // [N, 1] and [1, N] together make every pair of samples: the batch is no longer the first dimension alone.
+        _ if infer(op, inputs).is_ok_and(|t| t.shape.sample().is_none()) => true,
         Op::Mean { dims, .. } | Op::Sum { dims, .. } | Op::Var { dims, .. } | Op::Logsumexp { dims, .. } => {
             touches_batch(dims)
         }
@@ -68,6 +78,9 @@ pub fn couples_batch(op: &Op, inputs: &[TensorType]) -> bool {
 }
 
 fn bounded(t: TensorType) -> Typed {
+    if t.shape.rank() > MAX_RANK {
+        return Err(format!("the result would have {} dimensions, more than {MAX_RANK}", t.shape.rank()));
+    }
     let mut elements: i64 = 1;
     for d in &t.shape.0 {
         let Dim::Size(n) = *d else { continue };
@@ -102,14 +115,6 @@ fn source(op: &Op) -> Typed {
     }
 }
 
-/// `[N, C, H, W]` taken apart, or the rule.
-pub(super) fn image(shape: &Shape) -> Result<(i64, i64, i64), String> {
-    match shape.0[..] {
-        [Dim::Batch, Dim::Size(c), Dim::Size(h), Dim::Size(w)] => Ok((c, h, w)),
-        _ => Err(format!("needs [N, C, H, W], found {shape}")),
-    }
-}
-
 fn positive(what: &str, values: &[i64]) -> Result<(), String> {
     // The upper bound keeps products of two attributes far from overflow.
     match values.iter().find(|v| !(1..=1 << 20).contains(*v)) {
@@ -125,77 +130,19 @@ fn not_negative(what: &str, values: &[i64]) -> Result<(), String> {
     }
 }
 
-/// Convolutions and pools: everything with a sliding window.
-fn window(op: &Op, input: &TensorType) -> Typed {
-    let (c, h, w) = image(&input.shape)?;
-    let out = |channels: i64, side: &dyn Fn(i64, usize) -> Result<i64, String>| -> Typed {
-        Ok(TensorType::float(Shape::batched(&[channels, side(h, 0)?, side(w, 1)?])))
-    };
-    match op {
-        Op::Conv2d { out_channels, kernel_size, stride, padding, dilation, groups, .. } => {
-            convolution(c, *out_channels, *groups, kernel_size, stride, padding, dilation)?;
-            out(*out_channels, &|n, i| slide(n, dilation[i] * (kernel_size[i] - 1) + 1, stride[i], padding[i]))
-        }
-        Op::ConvTranspose2d {
-            out_channels, kernel_size, stride, padding, output_padding, dilation, groups, ..
-        } => {
-            convolution(c, *out_channels, *groups, kernel_size, stride, padding, dilation)?;
-            not_negative("output_padding", output_padding)?;
-            if (0..2).any(|i| output_padding[i] >= stride[i].max(dilation[i])) {
-                return Err(format!(
-                    "output_padding {output_padding:?} must be below stride {stride:?} or dilation {dilation:?}"
-                ));
-            }
-            out(*out_channels, &|n, i| {
-                Ok((n - 1) * stride[i] - 2 * padding[i] + dilation[i] * (kernel_size[i] - 1) + output_padding[i] + 1)
-            })
-        }
-        Op::MaxPool2d { kernel_size, stride, padding } | Op::AvgPool2d { kernel_size, stride, padding } => {
-            positive("kernel_size", kernel_size)?;
-            positive("stride", stride)?;
-            not_negative("padding", padding)?;
-            if (0..2).any(|i| 2 * padding[i] > kernel_size[i]) {
-                return Err(format!("padding {padding:?} must be at most half of kernel_size {kernel_size:?}"));
-            }
-            out(c, &|n, i| slide(n, kernel_size[i], stride[i], padding[i]))
-        }
-        _ => Err("no window".into()),
+/// That a weight of these sizes is not absurdly large; [`super::parameters`] multiplies them without a check.
+fn weight(sizes: &[i64]) -> Result<(), String> {
+    match sizes.iter().try_fold(1_i64, |product, &n| product.checked_mul(n).filter(|&p| p <= MAX_ELEMENTS)) {
+        Some(_) => Ok(()),
+        None => Err(format!("the weight {sizes:?} would have more than {MAX_ELEMENTS} elements")),
     }
-}
-
-fn convolution(
-    c: i64,
-    out: i64,
-    groups: i64,
-    kernel: &[i64],
-    stride: &[i64],
-    padding: &[i64],
-    dilation: &[i64],
-) -> Result<(), String> {
-    positive("out_channels", &[out])?;
-    positive("groups", &[groups])?;
-    positive("kernel_size", kernel)?;
-    positive("stride", stride)?;
-    positive("dilation", dilation)?;
-    not_negative("padding", padding)?;
-    if c % groups != 0 || out % groups != 0 {
-        return Err(format!("groups = {groups} must divide the {c} channels that come in and the {out} that go out"));
-    }
-    Ok(())
-}
-
-fn slide(n: i64, extent: i64, stride: i64, padding: i64) -> Result<i64, String> {
-    let room = n + 2 * padding - extent;
-    if room < 0 {
-        return Err(format!("a window of {extent} does not fit into {n} pixels with padding {padding}"));
-    }
-    Ok(room / stride + 1)
 }
 
 fn linear(shape: &Shape, out_features: i64) -> Typed {
     positive("out_features", &[out_features])?;
     match shape.0.split_last() {
-        Some((Dim::Size(_), rest)) => {
+        Some((Dim::Size(features), rest)) => {
+            weight(&[out_features, *features])?;
             let mut dims = rest.to_vec();
             dims.push(Dim::Size(out_features));
             Ok(TensorType::float(Shape(dims)))
@@ -207,6 +154,7 @@ fn linear(shape: &Shape, out_features: i64) -> Typed {
 fn labelled(input: &TensorType, classes: i64, width: i64) -> Typed {
     positive("the number of classes", &[classes])?;
     positive("the width", &[width])?;
+    weight(&[classes, width])?;
     if input.element != Element::Label {
         return Err(format!("needs labels, found real numbers {}", input.shape));
     }
@@ -230,7 +178,10 @@ fn norm(op: &Op, input: &TensorType) -> Typed {
             *eps
         }
         Op::InstanceNorm { eps, .. } => {
-            image(shape)?;
+            let (_, h, w) = image(shape)?;
+            if (h, w) == (1, 1) {
+                return Err(format!("needs more than one pixel, found {shape}: its result would be constant"));
+            }
             *eps
         }
         Op::GroupNorm { num_groups, eps, .. } => {
@@ -367,88 +318,5 @@ fn reduce(shape: &Shape, dims: &[i64], keepdim: bool) -> Typed {
     Ok(TensorType::float(Shape(kept.collect())))
 }
 
-fn rescale(shape: &Shape, factor: i64) -> Typed {
-    positive("scale_factor", &[factor])?;
-    let (c, h, w) = image(shape)?;
-    Ok(TensorType::float(Shape::batched(&[c, h.saturating_mul(factor), w.saturating_mul(factor)])))
-}
-
-fn pixel_shuffle(shape: &Shape, r: i64) -> Typed {
-    positive("upscale_factor", &[r])?;
-    let (c, h, w) = image(shape)?;
-    if c % (r * r) != 0 {
-        return Err(format!("the {c} channels of {shape} must be a multiple of upscale_factor² = {}", r * r));
-    }
-    Ok(TensorType::float(Shape::batched(&[c / (r * r), h.saturating_mul(r), w.saturating_mul(r)])))
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn float(sizes: &[i64]) -> TensorType {
-        TensorType::float(Shape::batched(sizes))
-    }
-
-    fn shape_of(op: &Op, inputs: &[TensorType]) -> String {
-        infer(op, inputs).map_or_else(|e| e, |t| t.shape.to_string())
-    }
-
-    #[test]
-    fn convolutions_have_pytorchs_sizes() {
-        let conv = |k, s, p| {
-            let text = format!("kernel {k} stride {s} padding {p}");
-            let op = Op::Conv2d {
-                name: text,
-                out_channels: 8,
-                kernel_size: [k, k],
-                stride: [s, s],
-                padding: [p, p],
-                dilation: [1, 1],
-                groups: 1,
-                bias: true,
-                spectral_norm: false,
-                weight_init: crate::Init::FanIn,
-                bias_init: crate::Init::FanIn,
-            };
-            shape_of(&op, &[float(&[3, 32, 32])])
-        };
-        assert_eq!(conv(4, 2, 1), "[N, 8, 16, 16]");
-        assert_eq!(conv(3, 1, 1), "[N, 8, 32, 32]");
-        assert_eq!(conv(40, 1, 1), "a window of 40 does not fit into 32 pixels with padding 1");
-        assert_eq!(conv(0, 1, 1), "kernel_size must be between 1 and 1048576, found 0");
-    }
-
-    #[test]
-    fn reductions_drop_or_keep_dimensions_and_tell_when_they_couple_the_batch() {
-        let x = [float(&[3, 4, 5])];
-        let mean = |dims: &[i64], keepdim| Op::Mean { dims: dims.to_vec(), keepdim };
-        assert_eq!(shape_of(&mean(&[], false), &x), "[]");
-        assert_eq!(shape_of(&mean(&[2, 3], true), &x), "[N, 3, 1, 1]");
-        assert_eq!(shape_of(&mean(&[-1, 3], false), &x), "dims [-1, 3] name a dimension of [N, 3, 4, 5] twice");
-        assert!(couples_batch(&mean(&[], false), &x));
-        assert!(couples_batch(&mean(&[-4], false), &x));
-        assert!(!couples_batch(&mean(&[1, 2, 3], false), &x));
-    }
-
-    #[test]
-    fn the_batch_cannot_be_cut_joined_or_hidden() {
-        let x = [float(&[6])];
-        assert_eq!(
-            shape_of(&Op::Slice { dim: 0, start: 0, end: 1, step: 1 }, &x),
-            "dimension 0 of [N, 6] is the batch, which must stay whole"
-        );
-        assert_eq!(shape_of(&Op::Reshape { shape: vec![2, 3] }, &x), "[N, 2, 3]");
-        assert_eq!(shape_of(&Op::Reshape { shape: vec![5] }, &x), "[N, 6] has 6 elements a sample, [N, 5] has 5");
-        assert!(couples_batch(&Op::Permute { dims: vec![1, 0] }, &x));
-    }
-
-    #[test]
-    fn absurd_sizes_are_refused_before_anything_overflows() {
-        let shape = vec![i64::MAX, i64::MAX];
-        let op = Op::Parameter { name: "p".into(), shape, init: crate::Init::ZEROS };
-        assert!(shape_of(&op, &[]).contains("more than 2147483648 elements"));
-        let op = Op::Reshape { shape: vec![-1] };
-        assert!(shape_of(&op, &[float(&[4])]).contains("at least 1"));
-    }
-}
+mod tests;

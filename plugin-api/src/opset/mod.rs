@@ -50,8 +50,8 @@ pub struct FieldInfo {
     pub name: &'static str,
     /// What it must be.
     pub kind: &'static str,
-    /// What it is when absent, as Rust writes it; `None` if it must be there.
-    pub default: Option<&'static str>,
+    /// What it is when absent; `None` if it must be there.
+    pub default: Option<fn() -> Value>,
 }
 
 /// One operation in the table.
@@ -72,8 +72,8 @@ pub struct OpInfo {
 macro_rules! opset {
     (@default) => { None };
     (@default $default:expr) => { Some($default) };
-    (@shown) => { None };
-    (@shown $default:expr) => { Some(stringify!($default)) };
+    (@shown $ty:ty) => { None };
+    (@shown $ty:ty, $default:expr) => { Some(|| <$ty as Field>::encode(&$default)) };
     ($( $(#[doc = $doc:literal])+ $variant:ident = $name:literal, since $since:literal, $arity:expr, {
         $( $field:ident : $ty:ty $(= $default:expr)? ),* $(,)?
     } )+) => {
@@ -86,7 +86,7 @@ macro_rules! opset {
         pub const TABLE: &[OpInfo] = &[ $( OpInfo {
             name: $name, since: $since, arity: $arity, doc: concat!($($doc, "\n"),+),
             fields: &[ $( FieldInfo {
-                name: stringify!($field), kind: <$ty as Field>::KIND, default: opset!(@shown $($default)?),
+                name: stringify!($field), kind: <$ty as Field>::KIND, default: opset!(@shown $ty $(, $default)?),
             } ),* ],
         } ),+ ];
 

@@ -1,0 +1,308 @@
+//! Everything that can be known of a GAN without computing: inputs and outputs that fit, losses that are numbers.
+//!
+//! Whether a declared symmetry is true needs numbers, so the host checks that.
+
+use super::{DiscriminatorLoss, Gan};
+use crate::{
+    Error, Network,
+    network::is_legal_name,
+    opset::Op,
+    options::Images,
+    shape::{Element, Shape, TensorType},
+};
+
+/// What losses are written over; no state may take these names.
+const SCORES: [&str; 3] = ["real", "fake", "labels"];
+
+impl Gan {
+    /// That the networks fit a data set: its images, and its labels if they use any.
+    pub fn fits(&self, images: Images) -> Result<(), Error> {
+        let Images { channels, size, classes } = images;
+        let (made, wanted) = (&self.generator.output_type().shape, Shape::batched(&[channels, size, size]));
+        if *made != wanted {
+            return Err(Error::new(format!("the generator makes {made}, the data are {wanted}")));
+        }
+        for (place, network) in self.graphs() {
+            if classes == 0 && network.input("labels").is_some() {
+                return Err(Error::new("uses labels, and the data have none").within(place));
+            }
+            for node in network.nodes() {
+                if let Op::OneHot { num_classes: n } | Op::Embedding { num_embeddings: n, .. } = node.op
+                    && n < classes
+                {
+                    let name = node.op.name();
+                    return Err(
+                        Error::new(format!("{name} has room for {n} classes, the data have {classes}")).within(place)
+                    );
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// All graphs by their names in the definition.
+    pub(super) fn graphs(&self) -> Vec<(String, &Network)> {
+        let mut all =
+            vec![("generator".to_owned(), &self.generator), ("discriminator".to_owned(), &self.discriminator)];
+        all.extend(self.losses());
+        all
+    }
+
+    /// The losses and the states' updates by their names in the definition.
+    pub(super) fn losses(&self) -> Vec<(String, &Network)> {
+        let mut all = match &self.loss_discriminator {
+            DiscriminatorLoss::Split { real, fake } => {
+                vec![("loss_discriminator.real".to_owned(), real), ("loss_discriminator.fake".to_owned(), fake)]
+            }
+            DiscriminatorLoss::Whole(loss) => vec![("loss_discriminator".to_owned(), loss)],
+        };
+        all.push(("loss_generator".to_owned(), &self.loss_generator));
+        all.extend(self.states.iter().map(|s| (format!("state.{}", s.name), &s.update)));
+        all
+    }
+
+    pub(super) fn check(self) -> Result<Self, Error> {
+        self.check_networks()?;
+        self.check_states()?;
+        self.check_losses()?;
+        self.check_numbers()?;
+        Ok(self)
+    }
+
+    fn check_networks(&self) -> Result<(), Error> {
+        let missing = |name| Error::new(format!("its output does not depend on `{name}`"));
+        let latent = self.generator.input("latent").ok_or_else(|| missing("latent").within("generator"))?;
+        if !latent.shape.is_batched() || !matches!(latent.shape.sample().as_deref(), Some([_])) {
+            return Err(Error::new(format!("`latent` must be [N, z], found {}", latent.shape)).within("generator"));
+        }
+        let image = self.discriminator.input("image").ok_or_else(|| missing("image").within("discriminator"))?;
+        if !image.shape.is_batched() || image.shape.rank() != 4 {
+            let message = format!("`image` must be [N, C, H, W], found {}", image.shape);
+            return Err(Error::new(message).within("discriminator"));
+        }
+        let made = &self.generator.output_type().shape;
+        if made != &image.shape {
+            return Err(Error::new(format!(
+                "the generator makes {made}, the discriminator takes {}; they must be equal",
+                image.shape
+            )));
+        }
+        let scores = &self.discriminator.output_type().shape;
+        if !scores.is_batched() || scores.sample().is_none() {
+            return Err(Error::new(format!("the output must keep the batch first and whole, found {scores}"))
+                .within("discriminator"));
+        }
+        check_inputs(&self.generator, &["latent"], &[]).map_err(|e| e.within("generator"))?;
+        check_inputs(&self.discriminator, &["image"], &[]).map_err(|e| e.within("discriminator"))
+    }
+
+    fn check_states(&self) -> Result<(), Error> {
+        for (i, s) in self.states.iter().enumerate() {
+            let taken = SCORES.contains(&s.name.as_str()) || self.states[..i].iter().any(|t| t.name == s.name);
+            if !s.initial.is_finite() || taken || !is_legal_name(&s.name) {
+                return Err(Error::new(format!(
+                    "state {:?} must start finite and have a name of its own, of letters, digits, `_`, `-` or `.`",
+                    s.name
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    fn check_losses(&self) -> Result<(), Error> {
+        let states: Vec<&str> = self.states.iter().map(|s| s.name.as_str()).collect();
+        for (place, loss) in self.losses() {
+            // A split loss's terms each know one kind of score; that is what makes it split.
+            let scores: &[&str] = match place.as_str() {
+                "loss_discriminator.real" => &["real"],
+                "loss_discriminator.fake" => &["fake"],
+                _ => &["real", "fake"],
+            };
+            self.check_loss(loss, scores, &states).map_err(|e| e.within(place))?;
+        }
+        if self.loss_generator.input("fake").is_none() {
+            return Err(Error::new("loss_generator: does not depend on the fake scores, so G would never learn"));
+        }
+        Ok(())
+    }
+
+    fn check_loss(&self, loss: &Network, scores: &[&str], states: &[&str]) -> Result<(), Error> {
+        let shape = &loss.output_type().shape;
+        if *shape != Shape::scalar() {
+            return Err(Error::new(format!("must be one number, found {shape}; reduce it with mean() or sum()")));
+        }
+        if let Some(p) = loss.parameters().first() {
+            return Err(Error::new(format!("a loss owns no parameters, found `{}`", p.name)));
+        }
+        let score = self.score_shape();
+        for name in scores {
+            if let Some(t) = loss.input(name).filter(|t| t.shape != score) {
+                return Err(Error::new(format!(
+                    "`{name}` must be {score} as the discriminator's output, found {}",
+                    t.shape
+                )));
+            }
+        }
+        check_inputs(loss, scores, states)
+    }
+
+    fn check_numbers(&self) -> Result<(), Error> {
+        if let Some(c) = self.weight_clip.filter(|c| !(c.is_finite() && *c > 0.0)) {
+            return Err(Error::new(format!("weight_clip must be above 0, found {c}")));
+        }
+        for p in &self.penalties {
+            if !(p.weight.is_finite() && p.weight >= 0.0 && p.target.is_finite() && p.target >= 0.0) {
+                return Err(Error::new(format!(
+                    "a gradient penalty's weight and target must be 0 or more, found {} and {}",
+                    p.weight, p.target
+                )));
+            }
+        }
+        if !self.penalties.is_empty() && self.score_shape() != Shape::batched(&[]) {
+            return Err(Error::new(format!(
+                "a gradient penalty needs one score a sample, found {}",
+                self.score_shape()
+            )));
+        }
+        self.one_stage.check().map_err(|e| e.within("defaults for one stage"))?;
+        self.two_stage.check().map_err(|e| e.within("defaults for two stages"))
+    }
+}
+
+/// That a graph has no inputs but `tensors` (of real numbers), `states` (one number each) and the labels `[N]`.
+fn check_inputs(network: &Network, tensors: &[&str], states: &[&str]) -> Result<(), Error> {
+    let number = TensorType::float(Shape::scalar());
+    let labels = TensorType { shape: Shape::batched(&[]), element: Element::Label };
+    for (name, found) in network.inputs() {
+        let fits = match name {
+            "labels" => *found == labels,
+            _ if tensors.contains(&name) => found.element == Element::Float,
+            _ if states.contains(&name) => *found == number,
+            _ => {
+                let known: Vec<&str> = tensors.iter().chain(states).chain(&["labels"]).copied().collect();
+                return Err(Error::new(format!("input `{name}` is not one of: {}", known.join(", "))));
+            }
+        };
+        if !fits {
+            return Err(Error::new(match name {
+                "labels" => "`labels` must be class labels [N]; take them from Builder::labels".into(),
+                _ if tensors.contains(&name) => format!("`{name}` must hold real numbers, found labels"),
+                _ => {
+                    format!("the state `{name}` must be one number, found {}; take it from Scores::state", found.shape)
+                }
+            }));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Builder, Linear, Scores, Tensor, gan::GanBuilder};
+
+    const IMAGES: Images = Images { channels: 1, size: 4, classes: 10 };
+
+    fn generator(make: impl Fn(&Tensor, &Tensor) -> Tensor) -> Result<Network, Error> {
+        let g = Builder::new();
+        g.finish(&make(&g.input("latent", &[16]), &g.labels()))
+    }
+
+    fn discriminator(judge: impl Fn(&Tensor, &Tensor) -> Tensor) -> Result<Network, Error> {
+        let d = Builder::new();
+        d.finish(&judge(&d.input("image", &[1, 4, 4]), &d.labels()))
+    }
+
+    fn image(latent: &Tensor) -> Tensor {
+        latent.reshape(&[1, 4, 4])
+    }
+
+    fn score(image: &Tensor) -> Tensor {
+        image.flatten().linear("score", 1, Linear::default())
+    }
+
+    fn least_squares(gan: GanBuilder) -> GanBuilder {
+        gan.loss_discriminator(|s| ((&s.real - 1.0).square().mean(), s.fake.square().mean()))
+            .loss_generator(|s| (&s.fake - 1.0).square().mean())
+    }
+
+    fn refused(g: impl Fn(&Tensor, &Tensor) -> Tensor, d: impl Fn(&Tensor, &Tensor) -> Tensor) -> String {
+        let gan = least_squares(Gan::builder(generator(g), discriminator(d))).build();
+        gan.and_then(|g| g.fits(IMAGES)).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn networks_must_fit_each_other_and_the_data() {
+        assert_eq!(
+            refused(|_, y| image(&y.one_hot(16)), |x, _| score(x)),
+            "generator: its output does not depend on `latent`"
+        );
+        assert_eq!(
+            refused(|z, _| z.reshape(&[4, 2, 2]), |x, _| score(x)),
+            "the generator makes [N, 4, 2, 2], the discriminator takes [N, 1, 4, 4]; they must be equal"
+        );
+        // All pairs of samples: not one score a sample, though it has one element a sample.
+        assert_eq!(
+            refused(
+                |z, _| image(z),
+                |x, _| {
+                    let s = score(x);
+                    &s - s.permute(&[1, 0])
+                }
+            ),
+            "discriminator: the output must keep the batch first and whole, found [N, N]"
+        );
+        let fits =
+            least_squares(Gan::builder(generator(|z, _| image(z)), discriminator(|x, _| score(x)))).build().unwrap();
+        assert_eq!(fits.fits(IMAGES), Ok(()));
+        assert_eq!(
+            fits.fits(Images { size: 8, ..IMAGES }).unwrap_err().to_string(),
+            "the generator makes [N, 1, 4, 4], the data are [N, 1, 8, 8]"
+        );
+    }
+
+    #[test]
+    fn labels_need_labelled_data_with_as_many_classes() {
+        let conditional = |classes| {
+            let d = discriminator(|x, y| score(x) * y.one_hot(classes).sum_over(&[1], true));
+            least_squares(Gan::builder(generator(|z, _| image(z)), d)).build().unwrap()
+        };
+        assert_eq!(conditional(10).fits(IMAGES), Ok(()));
+        assert_eq!(
+            conditional(10).fits(Images { classes: 0, ..IMAGES }).unwrap_err().to_string(),
+            "discriminator: uses labels, and the data have none"
+        );
+        assert_eq!(
+            conditional(9).fits(IMAGES).unwrap_err().to_string(),
+            "discriminator: one_hot has room for 9 classes, the data have 10"
+        );
+    }
+
+    #[test]
+    fn losses_are_one_number_over_scores_states_and_labels() {
+        let refused = |change: &dyn Fn(GanBuilder) -> GanBuilder| {
+            let gan = least_squares(Gan::builder(generator(|z, _| image(z)), discriminator(|x, _| score(x))));
+            change(gan).build().unwrap_err().to_string()
+        };
+        let g = |loss: fn(&Scores) -> Tensor| refused(&move |gan| gan.loss_generator(loss));
+        assert_eq!(g(|s| -&s.fake), "loss_generator: must be one number, found [N]; reduce it with mean() or sum()");
+        assert_eq!(g(|s| s.real.mean()), "loss_generator: does not depend on the fake scores, so G would never learn");
+        assert_eq!(
+            g(|s| s.fake.mean() * s.state("rho")),
+            "loss_generator: input `rho` is not one of: real, fake, labels"
+        );
+        assert_eq!(
+            refused(&|gan| gan.loss_discriminator(|s| (s.fake.mean(), s.fake.mean()))),
+            "loss_discriminator.real: input `fake` is not one of: real, labels"
+        );
+        assert_eq!(
+            refused(&|gan| gan.state("fake", 0.0, |s| s.real.mean())),
+            "state \"fake\" must start finite and have a name of its own, of letters, digits, `_`, `-` or `.`"
+        );
+        assert_eq!(refused(&|gan| gan.weight_clip(0.0)), "weight_clip must be above 0, found 0");
+        assert_eq!(
+            refused(&|gan| gan.gradient_penalty(crate::PenaltyAt::Real, 0.0, f64::NAN)),
+            "a gradient penalty's weight and target must be 0 or more, found NaN and 0"
+        );
+    }
+}
