@@ -1,1 +1,52 @@
-fn main() {}
+//! `cargo xtask`: sets a checkout up, shows the demo, runs the tests.
+//!
+//! Only what cargo cannot do by itself is here. It links no libtorch and has one dependency, so that it is there in
+//! seconds on a fresh machine.
+
+mod demo;
+mod libtorch;
+mod python;
+mod setup;
+mod shell;
+mod test;
+#[cfg(test)]
+mod tidy;
+
+use std::env;
+use std::process::ExitCode;
+
+const USAGE: &str = "\
+usage: cargo xtask <command>
+
+  setup                 find libtorch or fetch it (545 MB), and link it into .libtorch
+  demo [-- ARGS]        set up, build, train the default GAN for about 90 s; ARGS go to `tandem train`
+  test [-- ARGS]        set up, build, run every test; ARGS go to the test runner
+";
+
+fn main() -> ExitCode {
+    let mut args: Vec<String> = env::args().skip(1).collect();
+    let command = if args.is_empty() {
+        String::new()
+    } else {
+        args.remove(0)
+    };
+    if args.first().is_some_and(|arg| arg == "--") {
+        args.remove(0);
+    }
+    let done = match command.as_str() {
+        "setup" if args.is_empty() => setup::run().map(drop),
+        "demo" => demo::run(&args),
+        "test" => test::run(&args),
+        _ => {
+            eprint!("{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
