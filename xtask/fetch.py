@@ -8,6 +8,7 @@ processes run this at once. Where a wheel lies is pip's business: pip's own sett
 local folders) hold here too. Nothing outside Python's standard library and pip is used. Links are made by the caller.
 """
 
+import contextlib
 import fcntl
 import hashlib
 import os
@@ -64,15 +65,15 @@ class Progress:
             say(f"  {self.tenth * 10:3} %  {text}")
 
 
-def find(wheel):
-    """pip's session and the wheel's address, as `pip download` would choose it."""
+def find(wheel, stack):
+    """pip's session, open while `stack` is, and the wheel's address, as `pip download` would choose it."""
     from pip._internal.cli.cmdoptions import make_target_python
     from pip._internal.commands import create_command
     from pip._vendor.packaging.specifiers import SpecifierSet
 
     command = create_command("download")
     options, _ = command.parse_args([*CHOICE, wheel.project])
-    command.enter_context(command.main_context())
+    stack.enter_context(command.main_context())
     session = command.get_default_session(options)
     finder = command._build_package_finder(options, session, target_python=make_target_python(options))
     found = finder.find_best_candidate(wheel.project, SpecifierSet(f"=={wheel.version}")).best_candidate
@@ -85,7 +86,7 @@ def find(wheel):
 
 def stream(session, address, part, wheel):
     """Appends to `part` what it lacks; starts anew where the server cannot go on in the middle."""
-    done = os.path.getsize(part) if os.path.exists(part) else 0
+    done = size_of(part)
     headers = {"Accept-Encoding": "identity"}
     if done:
         headers["Range"] = f"bytes={done}-"
@@ -118,35 +119,44 @@ def download(wheel, folder):
         return place
     part = place + ".part"
     say(f"fetching {wheel.file} ({wheel.size / 1e6:.0f} MB)")
-    try:
-        session, address = find(wheel)
-    except Exception as error:  # pip's insides differ between versions; its command line does not
-        say(f"  leaving it to `pip download` ({type(error).__name__}: {error})")
-        return download_with_pip(wheel, folder, place)
+    with contextlib.ExitStack() as stack:
+        try:
+            session, address = find(wheel, stack)
+        except Exception as error:  # pip's insides differ between versions; its command line does not
+            say(f"  leaving it to `pip download` ({type(error).__name__}: {error})")
+            return download_with_pip(wheel, folder, place)
+        resume(session, address, part, wheel)
+    verify(part, wheel)
+    os.rename(part, place)
+    return place
+
+
+def resume(session, address, part, wheel):
+    """Streams until `part` is as long as the wheel; gives up after some tries that brought nothing."""
     tries = 0
-    while not os.path.exists(part) or os.path.getsize(part) < wheel.size:
-        before = os.path.getsize(part) if os.path.exists(part) else 0
+    while (before := size_of(part)) < wheel.size:
         try:
             stream(session, address, part, wheel)
             problem = "the connection was closed early"
-        except OSError as error:  # requests' errors are OSErrors
-            if getattr(error, "errno", None) is not None:
+        except OSError as error:  # pip's network errors are OSErrors without a number
+            if error.errno is not None:
                 raise
             problem = str(error)
-        after = os.path.getsize(part) if os.path.exists(part) else 0
+        after = size_of(part)
         if after >= wheel.size:
-            break
+            return
         tries = 0 if after > before else tries + 1
         if tries == TRIES:
             raise Failure(
-                f"{wheel.file} could not be fetched after {TRIES} tries: {problem}; {after} of {wheel.size} bytes are"
+                f"{wheel.file} could not be fetched in {TRIES} tries: {problem}; {after} of {wheel.size} bytes are"
                 " kept, run `cargo xtask setup` again to go on from there"
             )
         say(f"\n  {problem}; trying again in {1 << tries} s")
         time.sleep(1 << tries)
-    verify(part, wheel)
-    os.rename(part, place)
-    return place
+
+
+def size_of(place):
+    return os.path.getsize(place) if os.path.exists(place) else 0
 
 
 def download_with_pip(wheel, folder, place):
