@@ -41,13 +41,13 @@ def say(text):
 
 
 class Progress:
-    """A bar that redraws itself on a terminal, and a line at each tenth elsewhere."""
+    """A bar that redraws itself on a terminal; elsewhere a line at each tenth, at most one a second."""
 
     def __init__(self, file, done, total):
         self.file, self.total = file, total
         self.first, self.start = done, time.monotonic()
         self.terminal = sys.stderr.isatty()
-        self.tenth, self.drawn = done * 10 // total, 0.0
+        self.tenth, self.drawn = done * 10 // total, self.start
 
     def show(self, done):
         now = time.monotonic()
@@ -60,7 +60,8 @@ class Progress:
             sys.stderr.write(f"\r  {'█' * full}{'░' * (30 - full)}  {text}\x1b[K")
             sys.stderr.write("\n" if done == self.total else "")
             sys.stderr.flush()
-        elif not self.terminal and done * 10 // self.total > self.tenth:
+        elif not self.terminal and done * 10 // self.total > self.tenth and now - self.drawn > 1:
+            self.drawn = now
             self.tenth = done * 10 // self.total
             say(f"  {self.tenth * 10:3} %  {text}")
 
