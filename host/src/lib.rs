@@ -1,6 +1,11 @@
 //! Tandem's host: loads GAN definitions from plugins and trains them in one stage or two.
 
 pub mod check;
+pub mod config;
 pub mod data;
+pub mod image;
 pub mod network;
+pub mod plugin;
+pub mod run;
+pub mod session;
 pub mod train;

@@ -7,6 +7,7 @@
     missing_docs,
     reason = "the native twins in `value` carry the documentation; the derive adds public items of its own"
 )]
+#![expect(clippy::expl_impl_clone_on_copy, reason = "the derive writes both for `Plugin_Ref`")]
 #![expect(non_camel_case_types, reason = "the derive names the prefix type's pointer `Plugin_Ref`")]
 
 use abi_stable::{

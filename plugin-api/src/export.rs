@@ -63,57 +63,62 @@ pub fn request(images: Images, options: &[Named<Value>]) -> RVec<abi::Named<abi:
 macro_rules! export_gan {
     ($name:literal, $summary:literal, $declare:path) => {
         const _: () = {
-            use $crate::__private::abi_stable::{
-                self,
-                library::{self, CheckTypeLayout, LibHeader},
-                prefix_type::PrefixTypeTrait,
-                std_types::{RResult, RString, RVec},
+            // Named where none of the items below is in scope, so that none can stand in for the author's function.
+            const DECLARE_OF_THE_AUTHOR: fn(&$crate::Options) -> ::core::result::Result<$crate::Gan, $crate::Error> =
+                $declare;
+            const _: () = {
+                use $crate::__private::abi_stable::{
+                    self,
+                    library::{self, CheckTypeLayout, LibHeader},
+                    prefix_type::PrefixTypeTrait,
+                    std_types::{RResult, RString, RVec},
+                };
+                assert!(
+                    $crate::__private::manifest::is_plain($name) && $crate::__private::manifest::is_plain($summary),
+                    "a plugin's name and summary must be without quotes, backslashes and control characters"
+                );
+
+                extern "C" fn declare(
+                    request: RVec<$crate::__private::abi::Named<$crate::__private::abi::Value>>,
+                ) -> RResult<$crate::__private::abi::Definition, RString> {
+                    $crate::__private::answer(request, DECLARE_OF_THE_AUTHOR)
+                }
+                fn root() -> $crate::__private::abi::Plugin_Ref {
+                    $crate::__private::abi::Plugin { declare }.leak_into_prefix()
+                }
+                extern "C" fn erased_root() -> library::RootModuleResult {
+                    library::__call_root_module_loader(root)
+                }
+
+                // What abi_stable's `export_root_module` emits, but by a path that needs no dependency of the plugin's own.
+                // SAFETY: the symbol's name is abi_stable's; one plugin is one library, so it is defined once. The
+                // constructor returns the module type that the header's layout describes.
+                #[allow(unsafe_code, reason = "the plugin's exported header")]
+                #[unsafe(export_name = "_1as_0lib_1header_0root_bmodule_bloader")]
+                static HEADER: LibHeader = unsafe {
+                    LibHeader::from_constructor::<$crate::__private::abi::Plugin_Ref>(erased_root, CheckTypeLayout::Yes)
+                };
+
+                const PARTS: &[&str] = &[
+                    "{\"name\":\"",
+                    $name,
+                    "\",\"summary\":\"",
+                    $summary,
+                    "\",\"version\":\"",
+                    env!("CARGO_PKG_VERSION"),
+                    "\",\"api\":\"",
+                    $crate::__private::manifest::API_VERSION,
+                    "\",\"opset\":",
+                    $crate::__private::manifest::OPSET_TEXT,
+                    "}",
+                ];
+                // SAFETY: the section holds ELF notes alone, and this is a well-formed one.
+                #[allow(unsafe_code, reason = "the plugin's manifest, a note that tools can read")]
+                #[used]
+                #[cfg_attr(target_os = "linux", unsafe(link_section = ".note.tandem"))]
+                static MANIFEST: $crate::__private::manifest::Note<{ $crate::__private::manifest::padded_len(PARTS) }> =
+                    $crate::__private::manifest::Note::new(PARTS);
             };
-            assert!(
-                $crate::__private::manifest::is_plain($name) && $crate::__private::manifest::is_plain($summary),
-                "a plugin's name and summary must be without quotes, backslashes and control characters"
-            );
-
-            extern "C" fn declare(
-                request: RVec<$crate::__private::abi::Named<$crate::__private::abi::Value>>,
-            ) -> RResult<$crate::__private::abi::Definition, RString> {
-                $crate::__private::answer(request, $declare)
-            }
-            fn root() -> $crate::__private::abi::Plugin_Ref {
-                $crate::__private::abi::Plugin { declare }.leak_into_prefix()
-            }
-            extern "C" fn erased_root() -> library::RootModuleResult {
-                library::__call_root_module_loader(root)
-            }
-
-            // What abi_stable's `export_root_module` emits, but by a path that needs no dependency of the plugin's own.
-            // SAFETY: the symbol's name is abi_stable's; one plugin is one library, so it is defined once. The
-            // constructor returns the module type that the header's layout describes.
-            #[allow(unsafe_code, reason = "the plugin's exported header")]
-            #[unsafe(export_name = "_1as_0lib_1header_0root_bmodule_bloader")]
-            static HEADER: LibHeader = unsafe {
-                LibHeader::from_constructor::<$crate::__private::abi::Plugin_Ref>(erased_root, CheckTypeLayout::Yes)
-            };
-
-            const PARTS: &[&str] = &[
-                "{\"name\":\"",
-                $name,
-                "\",\"summary\":\"",
-                $summary,
-                "\",\"version\":\"",
-                env!("CARGO_PKG_VERSION"),
-                "\",\"api\":\"",
-                $crate::__private::manifest::API_VERSION,
-                "\",\"opset\":",
-                $crate::__private::manifest::OPSET_TEXT,
-                "}",
-            ];
-            // SAFETY: the section holds ELF notes alone, and this is a well-formed one.
-            #[allow(unsafe_code, reason = "the plugin's manifest, a note that tools can read")]
-            #[used]
-            #[cfg_attr(target_os = "linux", unsafe(link_section = ".note.tandem"))]
-            static MANIFEST: $crate::__private::manifest::Note<{ $crate::__private::manifest::padded_len(PARTS) }> =
-                $crate::__private::manifest::Note::new(PARTS);
         };
     };
 }

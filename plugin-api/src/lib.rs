@@ -16,6 +16,7 @@ pub mod network;
 pub mod opset;
 pub mod options;
 pub mod shape;
+pub mod testing;
 pub mod value;
 
 pub use build::{Builder, Conv, ConvTranspose, Linear, Norm, Tensor, kernel};

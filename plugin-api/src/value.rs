@@ -41,6 +41,14 @@ impl Value {
     }
 }
 
+macro_rules! from {
+    ($($ty:ty => $variant:ident),+) => {
+        $( impl From<$ty> for Value { fn from(v: $ty) -> Self { Self::$variant(v.into()) } } )+
+    };
+}
+
+from!(bool => Bool, i64 => Int, f64 => Float, &str => Text, String => Text);
+
 impl fmt::Display for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -1,10 +1,7 @@
 //! Batches prepared ahead on a thread of their own, so that training never waits for them.
 
 use std::{
-    sync::{
-        Arc,
-        mpsc::{Receiver, SyncSender, TryRecvError, sync_channel},
-    },
+    sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel},
     thread::JoinHandle,
 };
 
@@ -35,7 +32,7 @@ pub struct Prefetch {
 
 impl Prefetch {
     /// Starts filling batches in the sampler's order.
-    pub fn start(dataset: Arc<Dataset>, sampler: Sampler) -> Result<Self, DataError> {
+    pub fn start(dataset: Dataset, sampler: Sampler) -> Result<Self, DataError> {
         let (to_trainer, ready) = sync_channel(AHEAD);
         let (spare, from_trainer) = sync_channel::<HostBatch>(AHEAD + 1);
         let thread = std::thread::Builder::new()
@@ -105,7 +102,7 @@ mod tests {
     const START: SamplerState = SamplerState { seed: 1, epoch: 0, offset: 0 };
 
     fn prefetch(state: SamplerState) -> Prefetch {
-        let digits = Arc::new(Dataset::digits(32).unwrap());
+        let digits = Dataset::digits(32).unwrap();
         let sampler = Sampler::new(digits.len(), 64, state).unwrap();
         Prefetch::start(digits, sampler).unwrap()
     }

@@ -7,13 +7,14 @@ pub mod one_stage;
 mod optimizer;
 pub mod penalty;
 mod readings;
+mod state;
 mod strategy;
 mod trainer;
 pub mod two_stage;
 
 pub use error::TrainError;
 pub use losses::{Losses, Scores, Seeds, check_symmetry};
-pub use networks::{Batch, Networks, StepWeights, generate_with};
+pub use networks::{Batch, Networks, StepWeights, draw_latents, generate_with};
 pub use optimizer::{Optimizer, OptimizerSettings};
 pub use readings::{Gamma, Reading, Readings};
 pub use strategy::{Choice, Strategy, choose, obstacle};

@@ -2,7 +2,7 @@
 
 use tandem_plugin_api::{Gan, Latent, shape::Shape};
 use tandem_torch_ext::{Generator, Pivot};
-use tch::{Kind, Tensor};
+use tch::{Device, Kind, Tensor};
 
 use super::{TrainError, error::In};
 use crate::network::{Compiled, Pass, Weights};
@@ -58,12 +58,8 @@ impl Networks {
 
     /// Latents `[batch, z]` of the definition's distribution.
     pub fn draw_latents(&self, batch: i64, generator: &mut Generator) -> Result<Tensor, TrainError> {
-        let latents = Tensor::f_empty([batch, self.latent_size], (self.generator.kind(), self.generator.device()))?;
-        match self.latent {
-            Latent::Normal => generator.normal_(&latents, 0.0, 1.0)?,
-            Latent::Uniform => generator.uniform_(&latents, -1.0, 1.0)?,
-        }
-        Ok(latents)
+        let options = (self.generator.kind(), self.generator.device());
+        draw_latents(self.latent, [batch, self.latent_size], options, generator)
     }
 
     /// `G(z)`.
@@ -100,6 +96,21 @@ pub struct StepWeights {
     pub generator: Weights,
     /// D's.
     pub discriminator: Weights,
+}
+
+/// Latents of a distribution, `[batch, z]`.
+pub fn draw_latents(
+    latent: Latent,
+    size: [i64; 2],
+    options: (Kind, Device),
+    generator: &mut Generator,
+) -> Result<Tensor, TrainError> {
+    let latents = Tensor::f_empty(size, options)?;
+    match latent {
+        Latent::Normal => generator.normal_(&latents, 0.0, 1.0)?,
+        Latent::Uniform => generator.uniform_(&latents, -1.0, 1.0)?,
+    }
+    Ok(latents)
 }
 
 /// `G(z)` through any copy of G, such as its moving average.

@@ -96,6 +96,11 @@ impl Trainer {
         &self.settings
     }
 
+    /// The definition.
+    pub const fn gan(&self) -> &Gan {
+        &self.gan
+    }
+
     /// The networks.
     pub const fn networks(&self) -> &Networks {
         &self.networks
@@ -233,13 +238,19 @@ impl Trainer {
         self.generator_optimizer.step(generator.learned(), gradients)?;
         let Some(ema) = &self.ema else { return Ok(()) };
         let _guard = tch::no_grad_guard();
-        ema_update(ema.learned(), generator.learned(), self.settings.ema_decay)?;
+        ema_update(ema.learned(), generator.learned(), ema_decay(self.settings.ema_decay, self.generator_optimizer.steps_taken()))?;
         // Running statistics are averages already: the copy takes them as they are.
         for (to, from) in ema.buffers().iter().zip(generator.buffers()) {
             to.tensor.shallow_clone().f_copy_(&from.tensor)?;
         }
         Ok(())
     }
+}
+
+/// The decay after `steps` steps of G: short at first, so that the average leaves the first values behind quickly
+/// (`min(decay, (1 + t) / (10 + t))`, TensorFlow's `ExponentialMovingAverage` with `num_updates`).
+fn ema_decay(decay: f64, steps: u64) -> f64 {
+    decay.min((1.0 + steps as f64) / (10.0 + steps as f64))
 }
 
 /// A second G with the same values.

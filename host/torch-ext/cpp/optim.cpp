@@ -11,6 +11,7 @@
 #include <ATen/ops/_fused_adam.h>
 #include <ATen/ops/_fused_adamw.h>
 #include <ATen/ops/_fused_sgd.h>
+#include <ATen/ops/aminmax.h>
 #include <ATen/ops/empty_like.h>
 #include <ATen/ops/isfinite.h>
 #include <ATen/ops/ones.h>
@@ -164,9 +165,19 @@ char* tandem_ext_all_finite(Tensors tensors, at::Tensor** out) {
       *out = new at::Tensor(at::ones({}, at::kBool));
       return;
     }
-    // The largest magnitude, which unlike a sum of squares cannot overflow, and which keeps NaN.
-    const auto largest = at::_foreach_norm(floats, std::numeric_limits<double>::infinity());
-    *out = new at::Tensor(at::isfinite(at::stack(largest)).all());
+    // Extremes keep NaN and, unlike a sum of squares, cannot overflow. The infinity norm takes few launches on a
+    // GPU but is 25 times slower than minimum and maximum on the CPU.
+    std::vector<at::Tensor> extremes;
+    if (floats[0].is_cpu()) {
+      for (const auto& tensor : floats) {
+        auto [smallest, largest] = at::aminmax(tensor);
+        extremes.push_back(smallest);
+        extremes.push_back(largest);
+      }
+    } else {
+      extremes = at::_foreach_norm(floats, std::numeric_limits<double>::infinity());
+    }
+    *out = new at::Tensor(at::isfinite(at::stack(extremes)).all());
   });
 }
 

@@ -83,7 +83,7 @@ impl Out {
     }
 }
 
-/// An owned array of C++ strings or bytes handed over as one buffer.
+/// Bytes that C++ hands over; `struct Buffer` in `ext.h`.
 #[repr(C)]
 pub(crate) struct Buffer {
     data: *mut c_char,

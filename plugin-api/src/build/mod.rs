@@ -91,10 +91,10 @@ impl Builder {
             return None;
         }
         // Asking twice for the same input (a loss state, the labels) gives the same tensor.
-        if matches!(op, Op::Input { .. }) {
-            if let Some(same) = construction.network.nodes().iter().position(|n| n.op == op) {
-                return Some(same);
-            }
+        if matches!(op, Op::Input { .. })
+            && let Some(same) = construction.network.nodes().iter().position(|n| n.op == op)
+        {
+            return Some(same);
         }
         match construction.network.push(op, nodes) {
             Ok(node) => Some(node),

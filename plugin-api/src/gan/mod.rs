@@ -161,6 +161,32 @@ impl Gan {
         self.generator.input("latent").map_or(0, |t| t.shape.elements_per_sample())
     }
 
+    /// All losses and state updates as a person writes them, by their names in the definition.
+    pub fn formulas(&self) -> Vec<(String, String)> {
+        let mut all = Vec::new();
+        let mut add = |name: &str, network: &Network| all.push((name.to_owned(), crate::formula(network)));
+        match &self.loss_discriminator {
+            DiscriminatorLoss::Split { real, fake } => {
+                add("loss_discriminator.real", real);
+                add("loss_discriminator.fake", fake);
+            }
+            DiscriminatorLoss::Whole(loss) => add("loss_discriminator", loss),
+        }
+        add("loss_generator", &self.loss_generator);
+        self.states.iter().for_each(|s| add(&format!("state.{}", s.name), &s.update));
+        all
+    }
+
+    /// Whether the networks make and judge these images; the host asks again, since it trusts no plugin to have asked.
+    pub fn fits(&self, Images { channels, size, .. }: Images) -> Result<(), Error> {
+        let made = &self.generator.output_type().shape;
+        let wanted = Shape::batched(&[channels, size, size]);
+        if made == &wanted {
+            return Ok(());
+        }
+        Err(Error::new(format!("the generator makes {made}, the data are {wanted}")))
+    }
+
     /// Everything that can be known without computing: inputs and outputs that fit, losses that are numbers.
     fn check(self, images: Option<Images>) -> Result<Self, Error> {
         let latent = self
@@ -181,11 +207,8 @@ impl Gan {
                 image.shape
             )));
         }
-        if let Some(Images { channels, size, .. }) = images {
-            let wanted = Shape::batched(&[channels, size, size]);
-            if made != &wanted {
-                return Err(Error::new(format!("the generator makes {made}, the data are {wanted}")));
-            }
+        if let Some(images) = images {
+            self.fits(images)?;
         }
         if !self.discriminator.output_type().shape.is_batched() {
             return Err(Error::new(format!(

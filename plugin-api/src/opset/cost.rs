@@ -10,10 +10,9 @@ use crate::shape::{Dim, TensorType};
 pub fn forward_flops(op: &Op, inputs: &[TensorType], output: &TensorType) -> f64 {
     let elements = output.shape.elements_per_sample() as f64;
     match op {
-        Op::Conv2d { .. } => 2.0 * elements * weight_fan(op, inputs, 1),
+        Op::Conv2d { .. } | Op::Linear { .. } => 2.0 * elements * weight_fan(op, inputs),
         // Every input element meets the whole kernel: `weight / in_channels` multiply-adds.
-        Op::ConvTranspose2d { .. } => 2.0 * inputs[0].shape.elements_per_sample() as f64 * weight_fan(op, inputs, 1),
-        Op::Linear { .. } => 2.0 * elements * weight_fan(op, inputs, 1),
+        Op::ConvTranspose2d { .. } => 2.0 * inputs[0].shape.elements_per_sample() as f64 * weight_fan(op, inputs),
         Op::Matmul {} => match inputs[0].shape.0.last() {
             Some(Dim::Size(k)) => 2.0 * elements * *k as f64,
             _ => 0.0,
@@ -29,6 +28,6 @@ pub fn forward_flops(op: &Op, inputs: &[TensorType], output: &TensorType) -> f64
 }
 
 /// Elements of the weight for each entry of its first dimension.
-fn weight_fan(op: &Op, inputs: &[TensorType], from: usize) -> f64 {
-    parameters(op, inputs).first().map_or(0.0, |w| w.shape[from..].iter().product::<i64>() as f64)
+fn weight_fan(op: &Op, inputs: &[TensorType]) -> f64 {
+    parameters(op, inputs).first().map_or(0.0, |w| w.shape[1..].iter().product::<i64>() as f64)
 }

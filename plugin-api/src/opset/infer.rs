@@ -9,10 +9,10 @@ type Typed = Result<TensorType, String>;
 
 /// The result's type. `inputs` has the arity that the table asks for.
 pub fn infer(op: &Op, inputs: &[TensorType]) -> Typed {
-    if !matches!(op, Op::Embedding { .. } | Op::OneHot { .. } | Op::Detach {}) {
-        if let Some(i) = inputs.iter().position(|t| t.element == Element::Label) {
-            return Err(format!("input {i} holds labels; only embedding and one_hot take labels"));
-        }
+    if !matches!(op, Op::Embedding { .. } | Op::OneHot { .. } | Op::Detach {})
+        && let Some(i) = inputs.iter().position(|t| t.element == Element::Label)
+    {
+        return Err(format!("input {i} holds labels; only embedding and one_hot take labels"));
     }
     let result = match op {
         Op::Input { .. } | Op::Constant { .. } | Op::Parameter { .. } => source(op),
@@ -360,9 +360,9 @@ fn reduce(shape: &Shape, dims: &[i64], keepdim: bool) -> Typed {
         return Err(format!("dims {dims:?} name a dimension of {shape} twice"));
     }
     let all = dims.is_empty();
-    let kept = shape.0.iter().enumerate().filter_map(|(i, &d)| match all || gone.contains(&i) {
-        false => Some(d),
-        true => keepdim.then_some(Dim::Size(1)),
+    let kept = shape.0.iter().enumerate().filter_map(|(i, &d)| {
+        let reduced = all || gone.contains(&i);
+        if reduced { keepdim.then_some(Dim::Size(1)) } else { Some(d) }
     });
     Ok(TensorType::float(Shape(kept.collect())))
 }

@@ -1,4 +1,5 @@
 //! Tests of the safe face against plain autograd and against PyTorch's numbers. CUDA is in `tests/cuda.rs`.
+#![expect(clippy::unwrap_used, reason = "a panic is the report")]
 
 mod generator;
 mod golden;

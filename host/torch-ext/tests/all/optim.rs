@@ -227,6 +227,15 @@ fn finiteness_is_told_without_overflow() {
     assert!(finite(-2.0));
     assert!(!finite(f64::NAN));
     assert!(!finite(f64::NEG_INFINITY));
+    assert!(!finite(f64::INFINITY));
+    for size in [3, 1000, 100_001] {
+        let tensor = Tensor::zeros([size], (Kind::Float, Device::Cpu));
+        let _ = tensor.get(size / 2).fill_(f64::NAN);
+        assert!(
+            !bool::try_from(all_finite(&[tensor]).unwrap()).unwrap(),
+            "size {size}"
+        );
+    }
     assert!(bool::try_from(all_finite(&[]).unwrap()).unwrap());
 }
 

@@ -1,0 +1,217 @@
+//! Every configuration key, once: name, what it may be, default, help, whether it is part of a run's identity and
+//! whether it may change when a run resumes. Checking, defaults, hashing and `docs/config.md` all read this table.
+
+/// What a key's value may be.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Kind {
+    /// A text.
+    Text,
+    /// A file or folder. Counts in a run's identity by its last component, so that a run may move.
+    Path,
+    /// `true` or `false`.
+    Flag,
+    /// An integer between two ends, both allowed.
+    Integer(i64, i64),
+    /// A finite number from the first end to the second. The flags say whether each end itself is allowed.
+    Number([f64; 2], [bool; 2]),
+    /// Two numbers, each at least 0 and below 1.
+    Pair,
+    /// One of these texts.
+    Choice(&'static [&'static str]),
+    /// `"auto"`, `"cpu"`, `"cuda"` or `"cuda:N"`.
+    Device,
+}
+
+/// One configuration key.
+#[derive(Debug, Clone, Copy)]
+pub struct Key {
+    /// The full dotted name.
+    pub name: &'static str,
+    /// What it may be.
+    pub kind: Kind,
+    /// The built-in default as TOML. Without one, the key stays unset or depends on another key; `note` says.
+    pub default: Option<&'static str>,
+    /// What the documentation shows in place of a default.
+    pub note: &'static str,
+    /// One sentence of help.
+    pub help: &'static str,
+    /// Whether it changes the weights, and so belongs to [`super::Config::hash`].
+    pub identity: bool,
+    /// Whether it may differ when a run resumes.
+    pub resume: bool,
+}
+
+/// The names that `strategy` takes.
+pub const STRATEGIES: &[&str] = &["auto", "scaled", "pivoted", "two-seed"];
+/// The names that `optimizer` takes.
+pub const OPTIMIZERS: &[&str] = &["adam", "rmsprop", "sgd"];
+const STAGES: &[&str] = &["one", "two"];
+const DATA_KINDS: &[&str] = &["digits", "mnist"];
+const SPLITS: &[&str] = &["train", "test"];
+const MOST: i64 = i64::MAX;
+const POSITIVE: Kind = Kind::Number([0.0, f64::MAX], [false, true]);
+const FRACTION: Kind = Kind::Number([0.0, 1.0], [true, false]);
+
+/// A key that shapes the weights: in the identity, fixed for the life of a run.
+const fn fixed(name: &'static str, kind: Kind, default: Option<&'static str>, help: &'static str) -> Key {
+    Key { name, kind, default, note: "", help, identity: true, resume: false }
+}
+
+/// A key about watching and keeping: outside the identity, free to change on resume.
+const fn free(name: &'static str, kind: Kind, default: Option<&'static str>, help: &'static str) -> Key {
+    Key { name, kind, default, note: "", help, identity: false, resume: true }
+}
+
+/// A key that changes the weights' last bits and yet may change on resume, so that a run can move to another machine.
+const fn machine(name: &'static str, kind: Kind, default: Option<&'static str>, help: &'static str) -> Key {
+    Key { name, kind, default, note: "", help, identity: true, resume: true }
+}
+
+const fn noted(mut key: Key, note: &'static str) -> Key {
+    key.note = note;
+    key
+}
+
+macro_rules! optimizer_keys {
+    ($table:literal) => {
+        [
+            noted(
+                fixed(concat!($table, ".optimizer"), Kind::Choice(OPTIMIZERS), Some("\"adam\""), "The optimizer, as PyTorch defines it. Another one than a farther source chose drops that source's whole table."),
+                "the plugin's, else `\"adam\"`",
+            ),
+            noted(
+                fixed(concat!($table, ".learning_rate"), POSITIVE, Some("2e-4"), "Its learning rate. Must be set beside `optimizer` when that replaces the plugin's."),
+                "the plugin's, else `2e-4`",
+            ),
+            noted(fixed(concat!($table, ".betas"), Kind::Pair, None, "Adam: decay of the two moments."), "the plugin's, else `[0.5, 0.999]`"),
+            noted(fixed(concat!($table, ".eps"), POSITIVE, None, "Adam, RMSprop: added to the denominator."), "`1e-8`"),
+            noted(fixed(concat!($table, ".alpha"), FRACTION, None, "RMSprop: decay of the squared gradient's mean."), "`0.99`"),
+            noted(fixed(concat!($table, ".momentum"), FRACTION, None, "SGD: momentum."), "the plugin's, else `0.0`"),
+            noted(fixed(concat!($table, ".nesterov"), Kind::Flag, None, "SGD: Nesterov momentum; needs `momentum` above 0."), "`false`"),
+            noted(
+                fixed(concat!($table, ".weight_decay"), Kind::Number([0.0, f64::MAX], [true, true]), None, "L2 penalty added to the gradient."),
+                "`0.0`",
+            ),
+        ]
+    };
+}
+
+const RUN: [Key; 19] = [
+    noted(
+        fixed(
+            "plugin",
+            Kind::Text,
+            None,
+            "The plugin that declares the GAN: a name on the search path, or a path to its file (anything with a `/` or ending in `.so`).",
+        ),
+        "must be set",
+    ),
+    fixed(
+        "stages",
+        Kind::Choice(STAGES),
+        Some("\"one\""),
+        "Train G and D from one backward pass, or D first and then G.",
+    ),
+    fixed(
+        "strategy",
+        Kind::Choice(STRATEGIES),
+        Some("\"auto\""),
+        "How one stage gets both gradients; `auto` takes the cheapest exact one. One stage only.",
+    ),
+    fixed(
+        "reuse_fakes",
+        Kind::Flag,
+        Some("false"),
+        "G's step reuses the fakes of D's step instead of drawing new ones. Two stages only.",
+    ),
+    fixed(
+        "seed",
+        Kind::Integer(0, MOST),
+        Some("0"),
+        "Seeds the initial weights, the latents and the order of the data.",
+    ),
+    free(
+        "steps",
+        Kind::Integer(1, MOST),
+        Some("3000"),
+        "Steps to train for; a resumed run may go on longer. A step is `n_critic` updates of D and `n_generator` of G.",
+    ),
+    fixed("batch_size", Kind::Integer(1, 65_536), Some("64"), "Samples in a batch."),
+    noted(fixed("n_critic", Kind::Integer(1, 1000), Some("1"), "Updates of D in a step."), "the plugin's, else `1`"),
+    fixed("n_generator", Kind::Integer(1, 1000), Some("1"), "Updates of G in a step."),
+    fixed("ema_decay", FRACTION, Some("0.999"), "Decay of the moving average of G's weights; 0 keeps none."),
+    machine("device", Kind::Device, Some("\"auto\""), "Where to train: `auto`, `cpu`, `cuda` or `cuda:N`."),
+    noted(
+        machine("threads", Kind::Integer(1, 1024), None, "Threads that libtorch may use on the CPU."),
+        "libtorch's choice",
+    ),
+    free(
+        "log_every",
+        Kind::Integer(1, MOST),
+        Some("50"),
+        "Steps between readings of the losses, each a line in `metrics.jsonl`.",
+    ),
+    free("checkpoint_every", Kind::Integer(1, MOST), Some("500"), "Steps between checkpoints."),
+    free("keep_checkpoints", Kind::Integer(0, MOST), Some("3"), "Newest checkpoints to keep; 0 keeps all."),
+    free("sample_every", Kind::Integer(0, MOST), Some("250"), "Steps between sample grids; 0 draws none."),
+    free("sample_count", Kind::Integer(1, 1024), Some("64"), "Images in a sample grid."),
+    noted(
+        fixed(
+            "data.kind",
+            Kind::Choice(DATA_KINDS),
+            Some("\"digits\""),
+            "`digits`: the handwritten digits that ship with Tandem. `mnist`: files in MNIST's IDX form, gzipped or not.",
+        ),
+        "",
+    ),
+    fixed(
+        "data.image_size",
+        Kind::Integer(8, 1024),
+        Some("32"),
+        "Height and width, in pixels, that images are brought to.",
+    ),
+];
+
+const FILES: [Key; 4] = [
+    noted(
+        fixed("data.path", Kind::Path, None, "`mnist`: the folder that holds the IDX files under their usual names."),
+        "must be set for `mnist` unless `data.images` is",
+    ),
+    noted(
+        fixed("data.split", Kind::Choice(SPLITS), None, "`mnist` with `data.path`: which pair of files to take."),
+        "`\"train\"`",
+    ),
+    noted(fixed("data.images", Kind::Path, None, "`mnist`: the images' IDX file, in place of `data.path`."), "unset"),
+    noted(
+        fixed("data.labels", Kind::Path, None, "`mnist` with `data.images`: the labels' IDX file."),
+        "unset: no labels",
+    ),
+];
+
+const GENERATOR: [Key; 8] = optimizer_keys!("generator");
+const DISCRIMINATOR: [Key; 8] = optimizer_keys!("discriminator");
+
+/// All keys but those of `[options]`, which are the plugin's, in the documentation's order.
+pub fn all() -> impl Iterator<Item = &'static Key> {
+    RUN.iter().chain(&FILES).chain(&GENERATOR).chain(&DISCRIMINATOR)
+}
+
+/// The key of this full dotted name.
+pub fn find(name: &str) -> Option<&'static Key> {
+    all().find(|k| k.name == name)
+}
+
+/// Whether a difference in this key changes a run's identity. A plugin's options always do.
+pub fn is_identity(name: &str) -> bool {
+    find(name).is_none_or(|k| k.identity)
+}
+
+/// Whether this key may change when a run resumes. A plugin's options never may.
+pub fn may_change_on_resume(name: &str) -> bool {
+    find(name).is_some_and(|k| k.resume)
+}
+
+/// Whether this key holds a path, which identifies by its last component alone. `plugin` may be one.
+pub fn is_path(name: &str) -> bool {
+    name == "plugin" || find(name).is_some_and(|k| k.kind == Kind::Path)
+}

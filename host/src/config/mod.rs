@@ -1,0 +1,104 @@
+//! A run's configuration: from defaults, files, environment and `--set` to one checked [`Config`]. What the user said
+//! ([`Sources`]) is kept apart from what follows from it ([`Resolved`]), because the plugin's defaults, which lie
+//! between, are known only once the plugin is. Loading plugins, reading data and training are not here.
+//!
+//! Nearer wins: built-in defaults < plugin's defaults < file (and what it `extends`) < `TANDEM_*` < `--set`.
+
+mod check;
+mod error;
+mod identity;
+pub mod keys;
+mod layers;
+mod resolve;
+mod types;
+
+#[cfg(test)]
+mod tests;
+
+use std::path::Path;
+
+pub use error::ConfigError;
+pub use identity::Difference;
+pub use layers::Origin;
+pub use resolve::{PluginChoice, PluginDefaults, Resolved};
+pub use types::{Config, Data, DataKind, Device, Optimizer, Split, Stages, Strategy};
+
+use layers::Layer;
+use resolve::Merged;
+
+/// What the user said: file, environment and `--set`, each setting with where it was said.
+#[derive(Debug, Clone)]
+pub struct Sources {
+    layers: Vec<Layer>,
+}
+
+impl Sources {
+    /// Reads and checks every source. `variables` are environment variables, see [`environment`]; those that do not
+    /// begin with `TANDEM_` do not matter. `sets` are the arguments of `--set`, the last one nearest.
+    pub fn load(
+        file: Option<&Path>,
+        variables: impl IntoIterator<Item = (String, String)>,
+        sets: &[String],
+    ) -> Result<Self, ConfigError> {
+        let mut layers = file.map_or_else(|| Ok(Vec::new()), layers::files)?;
+        layers.push(layers::environment(variables)?);
+        for argument in sets {
+            layers.push(layers::argument(argument)?);
+        }
+        layers.iter().try_for_each(check::check)?;
+        Ok(Self { layers })
+    }
+
+    /// What must be known before the plugin can say its defaults.
+    pub fn plugin_choice(&self) -> Result<PluginChoice, ConfigError> {
+        let merged = self.merged(None);
+        require_plugin(&merged)?;
+        merged.check_data()?;
+        merged.extract()
+    }
+
+    /// The configuration, given what the plugin recommends for the chosen mode.
+    pub fn resolve(&self, defaults: &PluginDefaults) -> Result<Resolved, ConfigError> {
+        let plugin = defaults.layer()?;
+        check::check(&plugin)?;
+        let merged = self.merged(Some(plugin));
+        require_plugin(&merged)?;
+        merged.check_data()?;
+        merged.resolve()
+    }
+
+    /// Where the user set this key, if anywhere: for the plugin's complaints about its options.
+    pub fn origin(&self, key: &str) -> Option<Origin> {
+        self.layers.iter().rev().find_map(|layer| layer.get(key)).map(|setting| setting.origin.clone())
+    }
+
+    fn merged(&self, plugin: Option<Layer>) -> Merged {
+        Merged::new([resolve::built_in()].into_iter().chain(plugin).chain(self.layers.iter().cloned()).collect())
+    }
+}
+
+impl Config {
+    /// Reads a `config.toml` that says everything, as a run directory holds it.
+    pub fn read(path: &Path) -> Result<Self, ConfigError> {
+        Ok(Sources::load(Some(path), [], &[])?.resolve(&PluginDefaults::default())?.config)
+    }
+}
+
+fn require_plugin(merged: &Merged) -> Result<(), ConfigError> {
+    if merged.get("plugin").is_some() {
+        return Ok(());
+    }
+    Err(ConfigError::Missing {
+        key: "plugin".into(),
+        hint: "name the plugin to train, for example `plugin = \"dcgan\"`".into(),
+    })
+}
+
+/// This process's environment, for [`Sources::load`]: the variables that begin with `TANDEM_`. What is not Unicode
+/// is replaced, so that it fails as a value and not as a panic.
+pub fn environment() -> Vec<(String, String)> {
+    std::env::vars_os()
+        .map(|(name, value)| (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned()))
+        .filter(|(name, _)| name.starts_with("TANDEM_"))
+        .collect()
+}

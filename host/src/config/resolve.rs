@@ -1,0 +1,287 @@
+//! From what was said to what runs: merges the layers, drops what a nearer choice made void, and checks the keys that
+//! must fit together. Reading sources and checking single values is done before.
+
+use std::collections::BTreeMap;
+
+use figment::{
+    Figment, Metadata, Profile, Provider,
+    value::{Dict, Map},
+};
+use toml::{Table, Value};
+
+use super::{
+    Config, ConfigError, Data, Optimizer, Origin, Stages,
+    keys::{self},
+    layers::{Layer, Setting, flatten, literal},
+};
+
+/// What a plugin recommends for one mode. `Default` recommends nothing, which is right for a file that says everything.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct PluginDefaults {
+    /// How messages call them, for example `wgan's defaults for one stage`.
+    pub source: String,
+    /// G's optimizer.
+    pub generator: Option<Optimizer>,
+    /// D's optimizer.
+    pub discriminator: Option<Optimizer>,
+    /// Updates of D in a step.
+    pub n_critic: Option<u32>,
+    /// Every option of the plugin with its default, so that the resolved options are complete.
+    pub options: Table,
+}
+
+impl PluginDefaults {
+    pub(super) fn layer(&self) -> Result<Layer, ConfigError> {
+        let mut table = Table::new();
+        for (name, optimizer) in [("generator", self.generator), ("discriminator", self.discriminator)] {
+            if let Some(optimizer) = optimizer {
+                table.insert(name.into(), Value::Table(Table::try_from(optimizer)?));
+            }
+        }
+        if let Some(n_critic) = self.n_critic {
+            table.insert("n_critic".into(), n_critic.into());
+        }
+        table.insert("options".into(), Value::Table(self.options.clone()));
+        let mut layer = Layer::new();
+        flatten(table, "", &|_| Origin::Plugin(self.source.clone()), &mut layer);
+        Ok(layer)
+    }
+}
+
+/// What must be known before the plugin can say its defaults.
+#[derive(Debug, Clone, PartialEq, serde::Deserialize)]
+pub struct PluginChoice {
+    /// A name on the search path, or an absolute path.
+    pub plugin: String,
+    /// The options as the user gave them; the plugin checks them.
+    #[serde(default)]
+    pub options: Table,
+    /// The training mode.
+    pub stages: Stages,
+    /// The data, whose facts a plugin is told.
+    pub data: Data,
+}
+
+/// The resolved configuration and where each of its values comes from.
+#[derive(Debug, Clone)]
+pub struct Resolved {
+    /// The configuration.
+    pub config: Config,
+    origins: BTreeMap<String, Origin>,
+}
+
+impl Resolved {
+    /// Where this key's value comes from.
+    pub fn origin(&self, key: &str) -> Origin {
+        self.origins.get(key).cloned().unwrap_or(Origin::BuiltIn)
+    }
+
+    /// Every key with its value and where that comes from, one a line, for a person to read.
+    pub fn explain(&self) -> Result<String, ConfigError> {
+        let settings = self.config.flat()?;
+        let lines: Vec<_> =
+            settings.iter().map(|(key, value)| (format!("{key} = {}", literal(value)), self.origin(key))).collect();
+        let width = lines.iter().map(|(line, _)| line.chars().count()).max().unwrap_or(0);
+        let annotated = lines.iter().map(|(line, origin)| format!("{line:width$}  # {origin}"));
+        Ok(annotated.collect::<Vec<_>>().join("\n") + "\n")
+    }
+}
+
+/// The built-in defaults, from the key table.
+pub(super) fn built_in() -> Layer {
+    let default = |key: &'static keys::Key| {
+        let text = format!("value = {}", key.default?);
+        let value = toml::from_str::<Table>(&text).ok()?.remove("value")?;
+        Some((key.name.to_owned(), Setting { value, origin: Origin::BuiltIn }))
+    };
+    keys::all().filter_map(default).collect()
+}
+
+/// A choice that gives other keys their meaning: another choice makes those keys of farther layers void.
+struct Choice {
+    key: &'static str,
+    governs: fn(&str) -> bool,
+}
+
+const CHOICES: [Choice; 3] = [
+    Choice { key: "generator.optimizer", governs: |key| key.starts_with("generator.") },
+    Choice { key: "discriminator.optimizer", governs: |key| key.starts_with("discriminator.") },
+    Choice { key: "data.kind", governs: |key| key.starts_with("data.") && key != "data.image_size" },
+];
+
+/// The layers merged, farthest first.
+pub(super) struct Merged {
+    layers: Vec<Layer>,
+}
+
+impl Merged {
+    pub(super) fn new(layers: Vec<Layer>) -> Self {
+        let mut merged: Vec<Layer> = Vec::with_capacity(layers.len());
+        for layer in layers {
+            for choice in &CHOICES {
+                let Some(chosen) = layer.get(choice.key) else { continue };
+                let before = merged.iter().rev().find_map(|l| l.get(choice.key));
+                if before.is_some_and(|b| b.value != chosen.value) {
+                    for farther in &mut merged {
+                        farther.retain(|key, _| !(choice.governs)(key));
+                    }
+                }
+            }
+            merged.push(layer);
+        }
+        Self { layers: merged }
+    }
+
+    pub(super) fn get(&self, key: &str) -> Option<&Setting> {
+        self.layers.iter().rev().find_map(|l| l.get(key))
+    }
+
+    /// What the settings say, as one typed value.
+    pub(super) fn extract<'de, T: serde::Deserialize<'de>>(&self) -> Result<T, ConfigError> {
+        let figment = self.layers.iter().fold(Figment::new(), |figment, layer| figment.merge(Source(layer)));
+        figment.extract().map_err(|e| ConfigError::Extract(Box::new(e)))
+    }
+
+    pub(super) fn resolve(self) -> Result<Resolved, ConfigError> {
+        self.check_learning_rates()?;
+        let config: Config = self.extract()?;
+        self.check_optimizers()?;
+        self.check_stages(&config)?;
+        let origins = self.layers.iter().flatten().map(|(key, s)| (key.clone(), s.origin.clone())).collect();
+        Ok(Resolved { config, origins })
+    }
+
+    fn conflict(&self, key: &str, why: String) -> ConfigError {
+        ConfigError::Conflict { key: key.to_owned(), origin: self.origin(key), why }
+    }
+
+    fn origin(&self, key: &str) -> Origin {
+        self.get(key).map_or(Origin::BuiltIn, |s| s.origin.clone())
+    }
+
+    /// `key = value (origin)`, for a conflict's other side.
+    fn quote(&self, key: &str) -> String {
+        self.get(key).map_or_else(
+            || format!("`{key}` is not set"),
+            |s| format!("`{key} = {}` ({})", literal(&s.value), s.origin),
+        )
+    }
+
+    /// Replacing the optimizer voids the rate that came with the old one; a new one must be given.
+    fn check_learning_rates(&self) -> Result<(), ConfigError> {
+        for table in ["generator", "discriminator"] {
+            let key = format!("{table}.learning_rate");
+            if self.get(&key).is_none() {
+                let chosen = self.quote(&format!("{table}.optimizer"));
+                let hint = format!("{chosen} replaces another optimizer, whose rate does not fit; set a rate with it");
+                return Err(ConfigError::Missing { key, hint });
+            }
+        }
+        Ok(())
+    }
+
+    fn check_optimizers(&self) -> Result<(), ConfigError> {
+        for table in ["generator", "discriminator"] {
+            let key = |name: &str| format!("{table}.{name}");
+            let chosen = self.get(&key("optimizer")).and_then(|s| s.value.as_str()).unwrap_or_default();
+            for (name, optimizers) in OPTIMIZER_KEYS {
+                if self.get(&key(name)).is_some() && !optimizers.contains(&chosen) {
+                    let why = format!("is for {}; {}", optimizers.join(" and "), self.quote(&key("optimizer")));
+                    return Err(self.conflict(&key(name), why));
+                }
+            }
+            let nesterov = self.get(&key("nesterov")).is_some_and(|s| s.value == Value::Boolean(true));
+            let momentum =
+                self.get(&key("momentum")).and_then(|s| s.value.as_float().or(s.value.as_integer().map(|i| i as f64)));
+            if nesterov && momentum.unwrap_or(0.0) == 0.0 {
+                let why = format!("needs a momentum above 0; {}", self.quote(&key("momentum")));
+                return Err(self.conflict(&key("nesterov"), why));
+            }
+        }
+        Ok(())
+    }
+
+    fn check_stages(&self, config: &Config) -> Result<(), ConfigError> {
+        let stages = self.quote("stages");
+        if config.stages == Stages::One && config.reuse_fakes {
+            let why = format!("is for two stages: one stage draws fakes once and has none to reuse; {stages}");
+            return Err(self.conflict("reuse_fakes", why));
+        }
+        if config.stages == Stages::Two && config.strategy != super::Strategy::Auto {
+            let why = format!("is for one stage: two stages need no strategy; {stages}");
+            return Err(self.conflict("strategy", why));
+        }
+        Ok(())
+    }
+
+    /// The keys of `[data]` that must go together.
+    pub(super) fn check_data(&self) -> Result<(), ConfigError> {
+        let set = |key: &str| self.get(key).is_some();
+        let kind = self.get("data.kind").and_then(|s| s.value.as_str()).unwrap_or_default();
+        if kind != "mnist" {
+            let files = ["data.path", "data.split", "data.images", "data.labels"];
+            return match files.into_iter().find(|key| set(key)) {
+                Some(key) => Err(self.conflict(key, format!("is for `mnist`; {}", self.quote("data.kind")))),
+                None => Ok(()),
+            };
+        }
+        match (set("data.path"), set("data.images")) {
+            (false, false) => Err(ConfigError::Missing {
+                key: "data.path".into(),
+                hint: format!("{} needs it, or `data.images`", self.quote("data.kind")),
+            }),
+            (true, true) => {
+                Err(self
+                    .conflict("data.images", format!("and {} both say where the images are", self.quote("data.path"))))
+            }
+            (true, false) if set("data.labels") => {
+                Err(self.conflict("data.labels", "goes with `data.images`, not with `data.path`".into()))
+            }
+            (false, true) if set("data.split") => {
+                Err(self.conflict("data.split", "chooses in the folder `data.path`, which is not set".into()))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Which optimizers have which settings; the rest all have.
+const OPTIMIZER_KEYS: [(&str, &[&str]); 5] = [
+    ("betas", &["adam"]),
+    ("eps", &["adam", "rmsprop"]),
+    ("alpha", &["rmsprop"]),
+    ("momentum", &["sgd"]),
+    ("nesterov", &["sgd"]),
+];
+
+/// A layer as figment reads it.
+struct Source<'a>(&'a Layer);
+
+impl Provider for Source<'_> {
+    fn metadata(&self) -> Metadata {
+        Metadata::named(self.0.values().next().map_or_else(String::new, |s| s.origin.to_string()))
+    }
+
+    fn data(&self) -> Result<Map<Profile, Dict>, figment::Error> {
+        let mut nested = Dict::new();
+        for (key, setting) in self.0 {
+            let value = figment::value::Value::serialize(&setting.value)?;
+            insert(&mut nested, key, value);
+        }
+        Ok(Profile::Default.collect(nested))
+    }
+}
+
+fn insert(dict: &mut Dict, key: &str, value: figment::value::Value) {
+    match key.split_once('.') {
+        None => {
+            dict.insert(key.to_owned(), value);
+        }
+        Some((table, rest)) => {
+            let entry = dict.entry(table.to_owned()).or_insert_with(|| Dict::new().into());
+            if let figment::value::Value::Dict(_, inner) = entry {
+                insert(inner, rest, value);
+            }
+        }
+    }
+}

@@ -1,0 +1,250 @@
+//! The resolved configuration as Rust types. Serialised, it is a config file again; how it came about is elsewhere.
+
+use std::{fmt, path::PathBuf, str::FromStr};
+
+use serde::{Deserialize, Serialize};
+
+/// How a step gets its gradients.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Stages {
+    /// One forward, one backward, both updates.
+    One,
+    /// D's step, then G's through the updated D.
+    Two,
+}
+
+impl fmt::Display for Stages {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::One => "one",
+            Self::Two => "two",
+        })
+    }
+}
+
+/// Which exact one-stage strategy to run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Strategy {
+    /// The cheapest that is exact for this definition.
+    Auto,
+    /// One backward seeded by D's loss, scaled per sample where it enters G.
+    Scaled,
+    /// One backward seeded by the larger of both, D's parameter gradients scaled per sample.
+    Pivoted,
+    /// Two backward passes through D from one forward.
+    TwoSeed,
+}
+
+/// Where to train.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub enum Device {
+    /// CUDA when there is any, else the CPU.
+    Auto,
+    /// The CPU.
+    Cpu,
+    /// This CUDA device.
+    Cuda(usize),
+}
+
+impl FromStr for Device {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "auto" => Ok(Self::Auto),
+            "cpu" => Ok(Self::Cpu),
+            "cuda" => Ok(Self::Cuda(0)),
+            _ => text
+                .strip_prefix("cuda:")
+                .filter(|n| n.bytes().all(|b| b.is_ascii_digit()))
+                .and_then(|n| n.parse().ok())
+                .map(Self::Cuda)
+                .ok_or_else(|| format!("{text:?} is not a device")),
+        }
+    }
+}
+
+impl TryFrom<String> for Device {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+impl fmt::Display for Device {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Auto => f.write_str("auto"),
+            Self::Cpu => f.write_str("cpu"),
+            Self::Cuda(n) => write!(f, "cuda:{n}"),
+        }
+    }
+}
+
+impl From<Device> for String {
+    fn from(device: Device) -> Self {
+        device.to_string()
+    }
+}
+
+/// An optimizer and its settings; definitions and defaults are PyTorch's, but for Adam's betas.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "optimizer", rename_all = "lowercase")]
+pub enum Optimizer {
+    /// Kingma & Ba 2015, `torch.optim.Adam`.
+    Adam {
+        /// The learning rate.
+        learning_rate: f64,
+        /// Decay of the two moments.
+        #[serde(default = "betas")]
+        betas: [f64; 2],
+        /// Added to the denominator.
+        #[serde(default = "eps")]
+        eps: f64,
+        /// L2 penalty added to the gradient.
+        #[serde(default)]
+        weight_decay: f64,
+    },
+    /// `torch.optim.RMSprop`, without momentum and not centred.
+    RmsProp {
+        /// The learning rate.
+        learning_rate: f64,
+        /// Decay of the squared gradient's mean.
+        #[serde(default = "alpha")]
+        alpha: f64,
+        /// Added to the denominator.
+        #[serde(default = "eps")]
+        eps: f64,
+        /// L2 penalty added to the gradient.
+        #[serde(default)]
+        weight_decay: f64,
+    },
+    /// `torch.optim.SGD`.
+    Sgd {
+        /// The learning rate.
+        learning_rate: f64,
+        /// The momentum.
+        #[serde(default)]
+        momentum: f64,
+        /// Nesterov's form of it.
+        #[serde(default)]
+        nesterov: bool,
+        /// L2 penalty added to the gradient.
+        #[serde(default)]
+        weight_decay: f64,
+    },
+}
+
+impl Optimizer {
+    /// Adam with these settings, the rest at their defaults.
+    pub const fn adam(learning_rate: f64, betas: [f64; 2]) -> Self {
+        Self::Adam { learning_rate, betas, eps: eps(), weight_decay: 0.0 }
+    }
+
+    /// RMSprop with this rate, the rest at their defaults.
+    pub const fn rmsprop(learning_rate: f64) -> Self {
+        Self::RmsProp { learning_rate, alpha: alpha(), eps: eps(), weight_decay: 0.0 }
+    }
+
+    /// SGD with these settings, the rest at their defaults.
+    pub const fn sgd(learning_rate: f64, momentum: f64) -> Self {
+        Self::Sgd { learning_rate, momentum, nesterov: false, weight_decay: 0.0 }
+    }
+
+    /// The learning rate, whichever optimizer it is.
+    pub const fn learning_rate(&self) -> f64 {
+        match *self {
+            Self::Adam { learning_rate, .. }
+            | Self::RmsProp { learning_rate, .. }
+            | Self::Sgd { learning_rate, .. } => learning_rate,
+        }
+    }
+}
+
+/// (0.5, 0.999), GAN training's usual ones (Radford et al. 2016).
+const fn betas() -> [f64; 2] {
+    [0.5, 0.999]
+}
+
+const fn eps() -> f64 {
+    1e-8
+}
+
+const fn alpha() -> f64 {
+    0.99
+}
+
+/// What kind of data set it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DataKind {
+    /// The handwritten digits that ship with Tandem.
+    Digits,
+    /// Files in MNIST's IDX form, gzipped or not.
+    Mnist,
+}
+
+/// Which half of MNIST.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Split {
+    /// `train-images-idx3-ubyte` and its labels.
+    #[default]
+    Train,
+    /// `t10k-images-idx3-ubyte` and its labels.
+    Test,
+}
+
+/// The data to train on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Data {
+    /// What kind of data set it is; `path` to `labels` are set for [`DataKind::Mnist`] only.
+    pub kind: DataKind,
+    /// The folder of the IDX files. Exactly one of this and `images` is set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path: Option<PathBuf>,
+    /// Which pair of files of the folder; `None` is [`Split::Train`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub split: Option<Split>,
+    /// The images' IDX file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub images: Option<PathBuf>,
+    /// The labels' IDX file, beside `images`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub labels: Option<PathBuf>,
+    /// Height and width, in pixels, that images are brought to.
+    pub image_size: usize,
+}
+
+/// A run's configuration, every choice made. [`super::keys`] says what each field means and may be.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the key table documents each field under its own name")]
+pub struct Config {
+    pub plugin: String,
+    pub stages: Stages,
+    pub strategy: Strategy,
+    pub reuse_fakes: bool,
+    pub seed: u64,
+    pub steps: u64,
+    pub batch_size: usize,
+    pub n_critic: u32,
+    pub n_generator: u32,
+    pub ema_decay: f64,
+    pub device: Device,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub threads: Option<usize>,
+    pub log_every: u64,
+    pub checkpoint_every: u64,
+    pub keep_checkpoints: usize,
+    pub sample_every: u64,
+    pub sample_count: usize,
+    #[serde(default)]
+    pub options: toml::Table,
+    pub generator: Optimizer,
+    pub discriminator: Optimizer,
+    pub data: Data,
+}

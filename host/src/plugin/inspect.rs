@@ -1,0 +1,213 @@
+//! Reads a plugin's file without running a byte of it: is it one, whole, for this machine and this host?
+//!
+//! `dlopen` maps what the headers say and dies of SIGBUS where the file ends earlier, calls a file of another
+//! architecture missing, and runs the constructors of any library before anyone can ask whether it is a plugin. So the
+//! ELF file is parsed here first. A file that passes may still hold code that does harm; this is no sandbox.
+
+use std::{
+    fmt,
+    fs::File,
+    io::{ErrorKind, Read},
+    path::{Path, PathBuf},
+};
+
+use abi_stable::library::{AbiHeader, ROOT_MODULE_LOADER_NAME};
+use object::{
+    LittleEndian as LE, elf,
+    elf::FileHeader64,
+    read::elf::{FileHeader, ProgramHeader, SectionHeader, SectionTable, Sym},
+};
+use sha2::{Digest, Sha256};
+use tandem_plugin_api::manifest::{NOTE_TYPE, OWNER, SECTION};
+
+use super::{
+    error::{FileProblem, PluginError},
+    manifest::{self, Manifest},
+};
+
+/// The largest file that is read as a plugin, in bytes: a plugin is below 2 MB, a debug build below 10.
+pub const MAX_FILE: u64 = 64 << 20;
+
+/// A plugin's file that passed every check which does not run it; [`super::load`] loads these very bytes.
+#[derive(Clone)]
+pub struct PluginFile {
+    /// The file, as it was named.
+    pub path: PathBuf,
+    /// What the plugin says of itself.
+    pub manifest: Manifest,
+    /// The SHA-256 of the file, in hexadecimal.
+    pub sha256: String,
+    pub(super) bytes: Vec<u8>,
+}
+
+impl fmt::Debug for PluginFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { path, manifest, sha256, .. } = self;
+        let mut shown = f.debug_struct("PluginFile");
+        shown.field("path", path).field("manifest", manifest).field("sha256", sha256).finish_non_exhaustive()
+    }
+}
+
+/// Reads a plugin's file and its manifest; runs nothing of it.
+pub fn inspect(path: &Path) -> Result<PluginFile, PluginError> {
+    examine(path).map(|e| e.hashed(path)).map_err(|problem| PluginError::file(path, problem))
+}
+
+/// A file that was read and checked but not hashed, which is most of the work.
+pub(super) struct Examined {
+    bytes: Vec<u8>,
+    pub(super) manifest: Manifest,
+}
+
+impl Examined {
+    pub(super) fn hashed(self, path: &Path) -> PluginFile {
+        let sha256 = format!("{:x}", Sha256::digest(&self.bytes));
+        PluginFile { path: path.to_owned(), manifest: self.manifest, sha256, bytes: self.bytes }
+    }
+}
+
+pub(super) fn examine(path: &Path) -> Result<Examined, FileProblem> {
+    let bytes = read(path)?;
+    let manifest = manifest::read(check(&bytes)?)?;
+    Ok(Examined { bytes, manifest })
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, FileProblem> {
+    let io = |error: std::io::Error| match error.kind() {
+        ErrorKind::NotFound => FileProblem::Missing,
+        _ => FileProblem::Unreadable(error),
+    };
+    // Asked before opening, which would wait for ever on a pipe.
+    let metadata = std::fs::metadata(path).map_err(io)?;
+    if metadata.is_dir() {
+        return Err(FileProblem::Directory);
+    }
+    if !metadata.is_file() {
+        return Err(FileProblem::NotRegular);
+    }
+    if metadata.len() > MAX_FILE {
+        return Err(FileProblem::TooLarge(metadata.len()));
+    }
+    let mut bytes = Vec::with_capacity(metadata.len() as usize + 1);
+    // A file that grows meanwhile stays within the bound.
+    File::open(path).and_then(|file| file.take(MAX_FILE).read_to_end(&mut bytes)).map_err(io)?;
+    Ok(bytes)
+}
+
+/// The manifest's text in a shared library that is whole and for this machine.
+pub(super) fn check(bytes: &[u8]) -> Result<&[u8], FileProblem> {
+    let header = check_header(bytes)?;
+    check_extent(header, bytes)?;
+    let sections = header.sections(LE, bytes).map_err(damaged)?;
+    let text = find_manifest(&sections, bytes)?;
+    check_symbol(&sections, bytes)?;
+    Ok(text)
+}
+
+type Header = FileHeader64<LE>;
+
+fn damaged(error: object::Error) -> FileProblem {
+    FileProblem::Damaged(error.to_string())
+}
+
+fn check_header(bytes: &[u8]) -> Result<&Header, FileProblem> {
+    if bytes.is_empty() {
+        return Err(FileProblem::Empty);
+    }
+    if !bytes.starts_with(&elf::ELFMAG) {
+        return Err(FileProblem::NotElf(bytes[..bytes.len().min(8)].escape_ascii().to_string()));
+    }
+    let needed = size_of::<Header>();
+    if bytes.len() < needed {
+        return Err(FileProblem::Truncated { needed: needed as u64, found: bytes.len() as u64 });
+    }
+    if bytes[4] == elf::ELFCLASS32 {
+        return Err(FileProblem::Bits32);
+    }
+    if bytes[5] == elf::ELFDATA2MSB {
+        return Err(FileProblem::BigEndian);
+    }
+    let header = Header::parse(bytes).map_err(damaged)?;
+    let machine = machine_name(header.e_machine(LE));
+    if machine != std::env::consts::ARCH {
+        return Err(FileProblem::Architecture(machine));
+    }
+    match header.e_type(LE) {
+        elf::ET_DYN => Ok(header),
+        elf::ET_REL => Err(FileProblem::NotLibrary("an object file")),
+        elf::ET_EXEC => Err(FileProblem::NotLibrary("an executable")),
+        elf::ET_CORE => Err(FileProblem::NotLibrary("a core dump")),
+        _ => Err(FileProblem::NotLibrary("an ELF file of an unknown type")),
+    }
+}
+
+/// Rust's name of an ELF machine, as in a target triple.
+fn machine_name(machine: u16) -> String {
+    match machine {
+        elf::EM_X86_64 => "x86_64".into(),
+        elf::EM_AARCH64 => "aarch64".into(),
+        elf::EM_RISCV => "riscv64".into(),
+        elf::EM_PPC64 => "powerpc64".into(),
+        elf::EM_LOONGARCH => "loongarch64".into(),
+        elf::EM_S390 => "s390x".into(),
+        elf::EM_386 => "x86".into(),
+        elf::EM_ARM => "arm".into(),
+        other => format!("ELF machine {other}"),
+    }
+}
+
+/// Everything that the headers speak of lies within the file; a linker puts the section table last.
+fn check_extent(header: &Header, bytes: &[u8]) -> Result<(), FileProblem> {
+    let found = bytes.len() as u64;
+    let within = |offset: u64, size: u64| match offset.saturating_add(size) {
+        needed if needed > found => Err(FileProblem::Truncated { needed, found }),
+        _ => Ok(()),
+    };
+    let table = |count: u16, entry: u16| u64::from(count) * u64::from(entry);
+    within(header.e_shoff(LE), table(header.e_shnum.get(LE), header.e_shentsize(LE)))?;
+    within(header.e_phoff(LE), table(header.e_phnum.get(LE), header.e_phentsize(LE)))?;
+    let segments = header.program_headers(LE, bytes).map_err(damaged)?;
+    for segment in segments {
+        // Other segments lie within loaded ones in what linkers make; what they say is checked all the same.
+        within(segment.p_offset(LE), segment.p_filesz(LE))?;
+        if segment.p_type(LE) == elf::PT_LOAD && segment.p_memsz(LE) < segment.p_filesz(LE) {
+            return Err(FileProblem::Damaged("a segment is larger in the file than in memory".into()));
+        }
+    }
+    for kind in [elf::PT_LOAD, elf::PT_DYNAMIC] {
+        if !segments.iter().any(|s| s.p_type(LE) == kind) {
+            return Err(FileProblem::Damaged("it has nothing to load".into()));
+        }
+    }
+    Ok(())
+}
+
+/// The text of the one note `TANDEM`, type 1, in `.note.tandem`.
+fn find_manifest<'a>(sections: &SectionTable<'a, Header>, bytes: &'a [u8]) -> Result<&'a [u8], FileProblem> {
+    let bad = |what: &str| FileProblem::BadManifest(what.into());
+    let (_, section) = sections.section_by_name(LE, SECTION.as_bytes()).ok_or(FileProblem::NoManifest)?;
+    let notes = section.notes(LE, bytes).map_err(|e| bad(&e.to_string()))?;
+    let mut texts = Vec::new();
+    for note in notes.ok_or_else(|| bad("`.note.tandem` is not a section of notes"))? {
+        let note = note.map_err(|e| bad(&e.to_string()))?;
+        // `name` comes without the padding's NULs.
+        if note.name() == OWNER.split(|&b| b == 0).next().unwrap_or_default() && note.n_type(LE) == NOTE_TYPE {
+            texts.push(note.desc());
+        }
+    }
+    match texts[..] {
+        [text] => Ok(text),
+        [] => Err(bad("`.note.tandem` holds no note of the owner TANDEM and type 1")),
+        _ => Err(bad(&format!("`.note.tandem` holds {} manifests, a plugin has one", texts.len()))),
+    }
+}
+
+/// The entry symbol is defined and large enough to hold the header that the loader reads first.
+fn check_symbol<'a>(sections: &SectionTable<'a, Header>, bytes: &'a [u8]) -> Result<(), FileProblem> {
+    let symbols = sections.symbols(LE, bytes, elf::SHT_DYNSYM).map_err(damaged)?;
+    let entry = symbols.iter().find(|s| symbols.symbol_name(LE, *s) == Ok(ROOT_MODULE_LOADER_NAME.as_bytes()));
+    match entry {
+        Some(s) if !s.is_undefined(LE) && s.st_size(LE) >= size_of::<AbiHeader>() as u64 => Ok(()),
+        _ => Err(FileProblem::NoSymbol),
+    }
+}

@@ -1,0 +1,125 @@
+//! The manifest's text: strict about what it must say, tolerant of keys that a newer API may add.
+
+use serde::Deserialize;
+use tandem_plugin_api::{manifest::API_VERSION, opset::OPSET};
+
+use super::error::{FileProblem, major, plain};
+
+const MAX_TEXT: usize = 4096;
+const MAX_NAME: usize = 64;
+const MAX_SUMMARY: usize = 256;
+
+/// What a plugin says of itself.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, serde::Serialize)]
+pub struct Manifest {
+    /// The name under which configurations ask for it: letters, digits, `_`, `-` and `.`.
+    pub name: String,
+    /// One line of what it is.
+    pub summary: String,
+    /// The plugin's own version.
+    pub version: String,
+    /// The version of `tandem-plugin-api` that it was built with.
+    pub api: String,
+    /// The opset in which its definitions are written.
+    pub opset: u32,
+}
+
+/// The manifest, if this host can work with what it says.
+pub(super) fn read(text: &[u8]) -> Result<Manifest, FileProblem> {
+    #[derive(Deserialize)]
+    struct Api {
+        api: String,
+    }
+
+    let bad = |what: String| FileProblem::BadManifest(plain(&what));
+    if text.len() > MAX_TEXT {
+        return Err(bad(format!("it has {} bytes, at most {MAX_TEXT} are allowed", text.len())));
+    }
+    // The API version comes first: another major may mean anything by the other keys.
+    let Api { api } = serde_json::from_slice(text).map_err(|e| bad(e.to_string()))?;
+    if !is_version(&api) {
+        return Err(bad(format!("`api` must be a version such as {API_VERSION}, found {api:?}")));
+    }
+    if major(&api) != major(API_VERSION) {
+        return Err(FileProblem::ApiVersion(api));
+    }
+    let manifest: Manifest = serde_json::from_slice(text).map_err(|e| bad(e.to_string()))?;
+    let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+    let Manifest { name, summary, version, opset, .. } = &manifest;
+    if name.is_empty() || name.len() > MAX_NAME || !name.chars().all(legal) {
+        return Err(bad(format!("`name` must be 1 to {MAX_NAME} letters, digits, `_`, `-` or `.`, found {name:?}")));
+    }
+    if summary.len() > MAX_SUMMARY || summary.chars().any(char::is_control) {
+        return Err(bad(format!("`summary` must be one line of at most {MAX_SUMMARY} bytes, found {summary:?}")));
+    }
+    if !is_version(version) {
+        return Err(bad(format!("`version` must be a version such as 1.0.0, found {version:?}")));
+    }
+    match opset {
+        0 => Err(bad("`opset` must be 1 or more, found 0".into())),
+        &newer if newer > OPSET => Err(FileProblem::Opset(newer)),
+        _ => Ok(manifest),
+    }
+}
+
+/// `MAJOR.MINOR.PATCH`, perhaps with a suffix after `-` or `+`.
+fn is_version(text: &str) -> bool {
+    let number = |n: &str| !n.is_empty() && n.len() <= 9 && n.bytes().all(|b| b.is_ascii_digit());
+    let core = text.split(['-', '+']).next().unwrap_or_default();
+    let suffix = text[core.len()..].chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '+'));
+    text.len() <= 64 && suffix && core.split('.').count() == 3 && core.split('.').all(number)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn manifest(api: &str, rest: &str) -> Result<Manifest, String> {
+        let text = format!(r#"{{"name":"x","summary":"s","version":"0.1.0","api":"{api}"{rest}}}"#);
+        read(text.as_bytes()).map_err(|e| e.to_string())
+    }
+
+    #[test]
+    fn a_newer_and_an_older_minor_are_accepted_and_so_is_an_unknown_key() {
+        for api in ["1.0.0", "1.7.2", "1.1.0-rc.1"] {
+            assert_eq!(manifest(api, r#","opset":1,"licence":"MIT""#).unwrap().api, api);
+        }
+    }
+
+    #[test]
+    fn each_key_must_be_there_once_and_be_what_it_should() {
+        let says = |api: &str, rest: &str| {
+            let message = manifest(api, rest).unwrap_err();
+            message
+                .strip_prefix("has a malformed manifest: ")
+                .and_then(|m| m.strip_suffix("; build the plugin again with `export_gan!`"))
+                .unwrap_or_else(|| panic!("{message}"))
+                .to_owned()
+        };
+        assert_eq!(says("1.0.0", ""), "missing field `opset` at line 1 column 58");
+        assert_eq!(says("1.0.0", r#","opset":0"#), "`opset` must be 1 or more, found 0");
+        assert_eq!(says("1.0.0", r#","opset":"1""#), "invalid type: string \"1\", expected u32 at line 1 column 69");
+        assert_eq!(says("1.0.0", r#","opset":1,"name":"y""#), "duplicate field `name` at line 1 column 74");
+        assert_eq!(says("one", ""), "`api` must be a version such as 1.0.0, found \"one\"");
+        assert_eq!(says("1.0", ""), "`api` must be a version such as 1.0.0, found \"1.0\"");
+    }
+
+    #[test]
+    fn names_and_summaries_are_bounded_and_plain() {
+        let with = |name: &str, summary: &str| {
+            let text = serde_json::json!({
+                "name": name, "summary": summary, "version": "0.1.0", "api": "1.0.0", "opset": 1
+            });
+            read(text.to_string().as_bytes()).map_err(|e| e.to_string())
+        };
+        assert!(with("wgan-gp_2.1", "").is_ok());
+        for name in ["", "a/b", "a b", "ä", &"x".repeat(65)] {
+            assert!(with(name, "").unwrap_err().contains("`name` must be 1 to 64"), "{name}");
+        }
+        for summary in ["\u{1b}[31m", "two\nlines", &"x".repeat(257)] {
+            let message = with("x", summary).unwrap_err();
+            assert!(message.contains("`summary` must be one line") && !message.contains('\u{1b}'), "{message}");
+        }
+        assert!(with("x", &"y".repeat(5000)).unwrap_err().contains("at most 4096 are allowed"));
+    }
+}

@@ -1,0 +1,33 @@
+//! Plugins: found on a search path, read without running them, loaded, asked for a definition.
+//!
+//! [`inspect`] reads a file's manifest and proves that loading it cannot kill the process for a reason that the file
+//! itself shows. [`load`] opens the bytes that were inspected. [`LoadedPlugin::declare`] gets a checked [`Gan`], in
+//! which nothing of the plugin is left: from there on the host needs the plugin no more. [`SearchPath`] finds plugins
+//! by name. What a definition means is no concern of this module.
+//!
+//! # Version rules
+//!
+//! Three numbers, three messages. The *API version* is `tandem-plugin-api`'s: the same major is accepted, whichever
+//! minor is the newer, since the types at the boundary are frozen within a major. The *opset* is the vocabulary: a
+//! plugin's may not be newer than the host's. The *plugin's own version* is shown and never compared. A manifest may
+//! grow by keys: those that this host does not know are passed over.
+//!
+//! [`Gan`]: tandem_plugin_api::Gan
+
+mod cache;
+mod declare;
+mod error;
+mod inspect;
+mod layout;
+mod load;
+mod manifest;
+mod search;
+
+#[cfg(test)]
+mod tests;
+
+pub use error::{FileProblem, LoadProblem, NotFound, PluginError};
+pub use inspect::{MAX_FILE, PluginFile, inspect};
+pub use load::{LoadedPlugin, load};
+pub use manifest::Manifest;
+pub use search::{Listed, SearchPath};

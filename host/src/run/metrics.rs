@@ -1,0 +1,88 @@
+//! `metrics.jsonl`: one JSON object a line, `step` first, appended while the run goes on. What is measured is the
+//! trainer's matter.
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{self, Write},
+    path::{Path, PathBuf},
+};
+
+use serde::{Deserialize, Serialize};
+
+use super::{RunError, write};
+
+/// Appends to `metrics.jsonl`.
+#[derive(Debug)]
+pub(super) struct Metrics {
+    path: PathBuf,
+    file: File,
+}
+
+#[derive(Serialize)]
+struct Line<'a, T> {
+    step: u64,
+    #[serde(flatten)]
+    record: &'a T,
+}
+
+#[derive(Deserialize)]
+struct StepOnly {
+    step: u64,
+}
+
+impl Metrics {
+    pub(super) fn open(run: &Path) -> Result<Self, RunError> {
+        let path = run.join(super::METRICS);
+        let file = OpenOptions::new().create(true).append(true).open(&path).map_err(RunError::io("open", &path))?;
+        Ok(Self { path, file })
+    }
+
+    /// Adds a line in one write, so that a reader sees whole lines. `record` must serialise as a struct or map.
+    pub(super) fn append(&mut self, step: u64, record: &impl Serialize) -> Result<(), RunError> {
+        let mut line = serde_json::to_vec(&Line { step, record })
+            .map_err(|e| RunError::Unwritable { path: self.path.clone(), what: e.to_string() })?;
+        line.push(b'\n');
+        let before = self.file.metadata().map_err(RunError::io("read", &self.path))?.len();
+        self.file.write_all(&line).map_err(|e| {
+            // Half a line, as a full disk leaves it, would spoil the next one.
+            let _ = self.file.set_len(before);
+            RunError::io("write", &self.path)(e)
+        })
+    }
+
+    /// Makes all lines so far last.
+    pub(super) fn sync(&self) -> Result<(), RunError> {
+        self.file.sync_data().map_err(RunError::io("write", &self.path))
+    }
+}
+
+/// Drops the lines after this step, and what a crash left unreadable, so that the resumed run writes no line twice.
+pub(super) fn rewind(run: &Path, step: u64) -> Result<(), RunError> {
+    let path = run.join(super::METRICS);
+    let text = content(&path)?;
+    let stays = |line: &[u8]| {
+        line.ends_with(b"\n") && serde_json::from_slice::<StepOnly>(line).is_ok_and(|found| found.step <= step)
+    };
+    let kept: Vec<u8> = text.split_inclusive(|&b| b == b'\n').filter(|line| stays(line)).flatten().copied().collect();
+    if kept == text { Ok(()) } else { write::replace(&path, &kept) }
+}
+
+/// Every whole line.
+pub(super) fn read(run: &Path) -> Result<Vec<serde_json::Value>, RunError> {
+    let path = run.join(super::METRICS);
+    let text = content(&path)?;
+    let lines = text.split_inclusive(|&b| b == b'\n').enumerate().filter(|(_, line)| line.ends_with(b"\n"));
+    lines
+        .map(|(at, line)| {
+            serde_json::from_slice(line)
+                .map_err(|e| RunError::Damaged { path: path.clone(), what: format!("line {}: {e}", at + 1) })
+        })
+        .collect()
+}
+
+fn content(path: &Path) -> Result<Vec<u8>, RunError> {
+    match fs::read(path) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        other => other.map_err(RunError::io("read", path)),
+    }
+}

@@ -1,0 +1,142 @@
+//! The run directory: the only module that knows where a run keeps what. `docs/run-directory.md` describes it for
+//! users. What is trained, sampled or measured is decided elsewhere; this writes it so that a crash, a full disk or a
+//! second process harms nothing that was there.
+
+mod arrays;
+mod checkpoint;
+mod error;
+mod lock;
+mod metrics;
+mod training;
+mod write;
+
+#[cfg(test)]
+mod tests;
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use serde::{Deserialize, Serialize};
+
+pub use arrays::{ArrayType, Metadata, NamedArray, read_arrays, write_arrays};
+pub use checkpoint::{Checkpoint, Part};
+pub use error::{RunError, Safe};
+pub use training::TrainingRun;
+
+use crate::config::Config;
+
+const CONFIG: &str = "config.toml";
+const DEFINITION: &str = "definition.json";
+const PLUGIN: &str = "plugin.json";
+const METRICS: &str = "metrics.jsonl";
+const SAMPLES: &str = "samples";
+const CHECKPOINTS: &str = "checkpoints";
+const LATEST: &str = "latest";
+const LOG: &str = "log";
+const LOCK: &str = "lock";
+const LOSSES: &str = "losses.png";
+
+/// Which plugin declared the run's GAN: the content of `plugin.json`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PluginRecord {
+    /// The plugin's name.
+    pub name: String,
+    /// The plugin's own version.
+    pub version: String,
+    /// SHA-256 of its file, in hex.
+    pub sha256: String,
+}
+
+impl PluginRecord {
+    fn to_json(&self) -> String {
+        let Self { name, version, sha256 } = self;
+        format!("{:#}\n", serde_json::json!({ "name": name, "version": version, "sha256": sha256 }))
+    }
+}
+
+/// A run directory to read from, also while the run goes on.
+#[derive(Debug, Clone)]
+pub struct RunDir {
+    path: PathBuf,
+}
+
+impl RunDir {
+    /// Begins a run in a new or empty directory. `definition` is the definition as JSON.
+    pub fn create(
+        path: &Path,
+        config: &Config,
+        definition: &str,
+        plugin: &PluginRecord,
+    ) -> Result<TrainingRun, RunError> {
+        TrainingRun::create(path, config, definition, plugin)
+    }
+
+    /// Opens a run to go on with it as `config` says: refuses a config that would train something else, removes what a
+    /// crash left unfinished, takes `metrics.jsonl` back to the latest checkpoint (to nothing when there is none), and
+    /// records the config where it differs in what may.
+    pub fn open_for_resume(path: &Path, config: &Config) -> Result<TrainingRun, RunError> {
+        TrainingRun::resume(path, config)
+    }
+
+    /// Opens a run to read from it.
+    pub fn open(path: &Path) -> Result<Self, RunError> {
+        let no_run = |what: String| RunError::NoRun { path: path.to_owned(), what };
+        if !path.exists() {
+            return Err(no_run("there is no such directory".into()));
+        }
+        if !path.join(CONFIG).is_file() {
+            return Err(no_run(format!("it has no {CONFIG}")));
+        }
+        Ok(Self { path: path.to_owned() })
+    }
+
+    /// The directory.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The configuration as it ran.
+    pub fn config(&self) -> Result<Config, RunError> {
+        Ok(Config::read(&self.path.join(CONFIG))?)
+    }
+
+    /// The definition as JSON.
+    pub fn definition(&self) -> Result<String, RunError> {
+        let path = self.path.join(DEFINITION);
+        fs::read_to_string(&path).map_err(RunError::io("read", &path))
+    }
+
+    /// Which plugin declared the definition.
+    pub fn plugin(&self) -> Result<PluginRecord, RunError> {
+        let path = self.path.join(PLUGIN);
+        let text = fs::read_to_string(&path).map_err(RunError::io("read", &path))?;
+        serde_json::from_str(&text).map_err(|e| RunError::Damaged { path, what: e.to_string() })
+    }
+
+    /// The steps of all checkpoints, lowest first.
+    pub fn checkpoints(&self) -> Result<Vec<u64>, RunError> {
+        checkpoint::list(&self.path)
+    }
+
+    /// The step to go on from; `None` before the first checkpoint.
+    pub fn latest(&self) -> Result<Option<u64>, RunError> {
+        checkpoint::latest(&self.path)
+    }
+
+    /// A whole checkpoint.
+    pub fn load_checkpoint(&self, step: u64) -> Result<Checkpoint, RunError> {
+        checkpoint::load(&self.path, step)
+    }
+
+    /// One part of a checkpoint with its metadata; `None` if the checkpoint has no such part.
+    pub fn load_part(&self, step: u64, part: Part) -> Result<Option<(Vec<NamedArray>, Metadata)>, RunError> {
+        checkpoint::load_part(&self.path, step, part)
+    }
+
+    /// The lines of `metrics.jsonl` so far, whole ones only; nothing before the first.
+    pub fn metrics(&self) -> Result<Vec<serde_json::Value>, RunError> {
+        metrics::read(&self.path)
+    }
+}

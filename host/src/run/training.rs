@@ -1,0 +1,144 @@
+//! A run directory held for training: the only hand that writes in it. Reading one needs no more than [`RunDir`].
+
+use std::{
+    fs::{self, File, OpenOptions},
+    ops::Deref,
+    path::{Path, PathBuf},
+};
+
+use serde::Serialize;
+
+use super::{
+    Checkpoint, PluginRecord, RunDir, RunError, checkpoint,
+    lock::Lock,
+    metrics::{self, Metrics},
+    write,
+};
+use crate::config::Config;
+
+/// A run directory that this process alone writes to. What can be read of any run, it has too.
+#[derive(Debug)]
+pub struct TrainingRun {
+    run: RunDir,
+    metrics: Metrics,
+    _lock: Lock,
+}
+
+impl Deref for TrainingRun {
+    type Target = RunDir;
+
+    fn deref(&self) -> &RunDir {
+        &self.run
+    }
+}
+
+/// What creating a run leaves behind when it is cut short; all of it is written anew.
+const BEGUN: [&str; 4] = [super::LOCK, super::DEFINITION, super::PLUGIN, super::LOG];
+
+impl TrainingRun {
+    pub(super) fn create(
+        path: &Path,
+        config: &Config,
+        definition: &str,
+        plugin: &PluginRecord,
+    ) -> Result<Self, RunError> {
+        refuse_foreign(path)?;
+        fs::create_dir_all(path).map_err(RunError::io("create", path))?;
+        let lock = Lock::take(path)?;
+        // Again, now that nobody else can begin a run here.
+        refuse_foreign(path)?;
+        write::remove_leftovers(path)?;
+        for directory in [super::CHECKPOINTS, super::SAMPLES] {
+            let directory = path.join(directory);
+            fs::create_dir_all(&directory).map_err(RunError::io("create", &directory))?;
+        }
+        write::replace(&path.join(super::DEFINITION), definition.as_bytes())?;
+        write::replace(&path.join(super::PLUGIN), plugin.to_json().as_bytes())?;
+        // Last: a directory with a config is a run.
+        write::replace(&path.join(super::CONFIG), config.to_toml()?.as_bytes())?;
+        Ok(Self { run: RunDir::open(path)?, metrics: Metrics::open(path)?, _lock: lock })
+    }
+
+    pub(super) fn resume(path: &Path, config: &Config) -> Result<Self, RunError> {
+        let run = RunDir::open(path)?;
+        let lock = Lock::take(path)?;
+        let then = run.config()?;
+        let differences = then.diff_for_resume(config)?;
+        if !differences.is_empty() {
+            return Err(RunError::Changed { path: path.to_owned(), differences });
+        }
+        let checkpoints = path.join(super::CHECKPOINTS);
+        checkpoint::recover(path)?;
+        for directory in [path, &checkpoints, &path.join(super::SAMPLES)] {
+            write::remove_leftovers(directory)?;
+        }
+        let latest = run.latest()?.unwrap_or(0);
+        if latest > config.steps {
+            return Err(RunError::Beyond { path: path.to_owned(), latest, steps: config.steps });
+        }
+        metrics::rewind(path, latest)?;
+        if then != *config {
+            write::replace(&path.join(super::CONFIG), config.to_toml()?.as_bytes())?;
+        }
+        Ok(Self { metrics: Metrics::open(path)?, run, _lock: lock })
+    }
+
+    /// Saves a checkpoint whole, makes it the one to go on from, and removes old ones but for the `keep` newest (0 keeps
+    /// all). Metrics so far are made to last with it. On failure the error says which checkpoint is still good.
+    pub fn save_checkpoint(&mut self, checkpoint: &Checkpoint, keep: usize) -> Result<(), RunError> {
+        let saved = self.metrics.sync().and_then(|()| checkpoint::save(self.path(), checkpoint, keep));
+        saved.map_err(|e| self.with_safe(e))
+    }
+
+    /// Appends a line to `metrics.jsonl`: `step`, then the record's fields. Numbers that are not finite become `null`.
+    pub fn append_metrics(&mut self, step: u64, record: &impl Serialize) -> Result<(), RunError> {
+        let appended = self.metrics.append(step, record);
+        appended.map_err(|e| self.with_safe(e))
+    }
+
+    /// Writes a sample grid as `samples/step-00000250.png` and says where it is.
+    pub fn write_sample(&self, step: u64, png: &[u8]) -> Result<PathBuf, RunError> {
+        self.write_image(&Path::new(super::SAMPLES).join(format!("step-{step:08}.png")), png)
+    }
+
+    /// Writes the plot of the loss curves as `losses.png` and says where it is.
+    pub fn write_plot(&self, png: &[u8]) -> Result<PathBuf, RunError> {
+        self.write_image(Path::new(super::LOSSES), png)
+    }
+
+    fn write_image(&self, name: &Path, png: &[u8]) -> Result<PathBuf, RunError> {
+        let path = self.path().join(name);
+        write::replace(&path, png).map_err(|e| self.with_safe(e))?;
+        Ok(path)
+    }
+
+    /// The file `log`, to append to.
+    pub fn log_file(&self) -> Result<File, RunError> {
+        let path = self.path().join(super::LOG);
+        OpenOptions::new().create(true).append(true).open(&path).map_err(RunError::io("open", &path))
+    }
+
+    fn with_safe(&self, error: RunError) -> RunError {
+        // If even the list of checkpoints cannot be read, none is called safe.
+        error.with_safe(self.latest().unwrap_or(None))
+    }
+}
+
+/// Refuses a directory that a new run must not write to: another run, or something else's files.
+fn refuse_foreign(path: &Path) -> Result<(), RunError> {
+    if path.join(super::CONFIG).exists() {
+        return Err(RunError::Exists { path: path.to_owned(), latest: checkpoint::latest(path)? });
+    }
+    let name = |p: &PathBuf| p.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+    let ours = |p: &PathBuf| {
+        let name = name(p);
+        let empty = || write::entries(p).is_ok_and(|e| e.is_empty());
+        BEGUN.contains(&name.as_str())
+            || BEGUN.iter().chain(&[super::CONFIG]).any(|begun| name.strip_suffix(write::TMP) == Some(begun))
+            || ([super::CHECKPOINTS, super::SAMPLES].contains(&name.as_str()) && empty())
+    };
+    match write::entries(path)?.iter().find(|p| !ours(p)) {
+        Some(found) => Err(RunError::NotEmpty { path: path.to_owned(), found: name(found) }),
+        None => Ok(()),
+    }
+}

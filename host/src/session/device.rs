@@ -1,0 +1,53 @@
+//! `device = "auto" | "cpu" | "cuda:N"`: libtorch's CUDA half is opened at run time, by name, or not at all.
+
+use std::{fs, path::PathBuf};
+
+use tandem_torch_ext::open_cuda;
+
+use super::SessionError;
+use crate::config::Device;
+
+/// The device that `asked` means on this machine. Must come before any other use of libtorch.
+///
+/// CUDA's libraries are looked for in `TANDEM_LIBTORCH`, else beside the libtorch that this process runs with.
+pub fn resolve(asked: Device) -> Result<tch::Device, SessionError> {
+    match asked {
+        Device::Cpu => Ok(tch::Device::Cpu),
+        // Opening 1 GB of libraries only to learn that there is no driver would cost every CPU run a second.
+        Device::Auto if !driver_present() => Ok(tch::Device::Cpu),
+        Device::Auto => match cuda(0) {
+            Ok(device) => Ok(device),
+            Err(why) => {
+                tracing::info!("training on the CPU: {why}");
+                Ok(tch::Device::Cpu)
+            }
+        },
+        Device::Cuda(n) => cuda(n).map_err(|why| SessionError::Device { asked: asked.to_string(), why }),
+    }
+}
+
+fn driver_present() -> bool {
+    ["/dev/nvidiactl", "/proc/driver/nvidia/version"].iter().any(|p| PathBuf::from(p).exists())
+}
+
+fn cuda(index: usize) -> Result<tch::Device, String> {
+    let directory = std::env::var_os("TANDEM_LIBTORCH").map(PathBuf::from).or_else(loaded_from);
+    let directory = directory.ok_or("cannot tell where libtorch was loaded from; set TANDEM_LIBTORCH to torch's lib folder")?;
+    let advice = "use device = \"cpu\", or point TANDEM_LIBTORCH at the lib folder of a torch 2.11 with CUDA";
+    open_cuda(&directory).map_err(|e| format!("{e}; {advice}"))?;
+    let count = tch::Cuda::device_count();
+    if count <= 0 || !tch::Cuda::is_available() {
+        return Err(format!("libtorch finds no CUDA device (is there an NVIDIA driver?); {advice}"));
+    }
+    if index as i64 >= count {
+        return Err(format!("there are {count} CUDA devices, counted from 0; {advice}"));
+    }
+    Ok(tch::Device::Cuda(index))
+}
+
+/// The folder of the `libtorch_cpu.so` in this process.
+pub fn loaded_from() -> Option<PathBuf> {
+    let maps = fs::read_to_string("/proc/self/maps").ok()?;
+    let line = maps.lines().find(|l| l.ends_with("/libtorch_cpu.so"))?;
+    PathBuf::from(&line[line.find('/')?..]).parent().map(PathBuf::from)
+}

@@ -1,0 +1,83 @@
+//! What can end a session, in the words of the module that it happened in.
+
+use std::path::PathBuf;
+
+use crate::{config::ConfigError, data::DataError, image::ImageError, network::NetworkError, plugin::PluginError, run::RunError, train::TrainError};
+
+/// An error of a whole run.
+#[derive(Debug, thiserror::Error)]
+pub enum SessionError {
+    /// The configuration.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The plugin.
+    #[error(transparent)]
+    Plugin(#[from] PluginError),
+    /// The data.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// The run directory.
+    #[error(transparent)]
+    Run(#[from] RunError),
+    /// A step, with what is still good.
+    #[error("{source}; {safe}")]
+    Step {
+        /// The trainer's error.
+        source: TrainError,
+        /// Which checkpoint is still good.
+        safe: String,
+    },
+    /// The definition, before any step.
+    #[error("plugin `{plugin}`: {source}")]
+    Definition {
+        /// The plugin.
+        plugin: String,
+        /// The trainer's error.
+        source: TrainError,
+    },
+    /// Sampling or restoring.
+    #[error(transparent)]
+    Train(#[from] TrainError),
+    /// A network.
+    #[error(transparent)]
+    Network(#[from] NetworkError),
+    /// A picture.
+    #[error(transparent)]
+    Image(#[from] ImageError),
+    /// libtorch or its generators.
+    #[error(transparent)]
+    Torch(#[from] tandem_torch_ext::TorchError),
+    /// The device that was asked for is not there.
+    #[error("device = \"{asked}\": {why}")]
+    Device {
+        /// What was asked for.
+        asked: String,
+        /// Why it cannot be had, and what to do.
+        why: String,
+    },
+    /// A stored definition or checkpoint is not what this run needs.
+    #[error("{0}")]
+    Stored(String),
+    /// A file outside the run directory could not be written.
+    #[error("cannot write {path}: {source}", path = path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// The system's error.
+        source: std::io::Error,
+    },
+}
+
+impl SessionError {
+    /// Whether the user's configuration or arguments are at fault (exit code 2) rather than the run (1).
+    pub const fn is_usage(&self) -> bool {
+        matches!(self, Self::Config(_) | Self::Plugin(_) | Self::Device { .. } | Self::Definition { .. })
+            || matches!(self, Self::Run(RunError::Exists { .. } | RunError::Changed { .. } | RunError::NoRun { .. }))
+    }
+}
+
+impl From<tch::TchError> for SessionError {
+    fn from(error: tch::TchError) -> Self {
+        Self::Stored(error.to_string().lines().next().unwrap_or("libtorch failed").to_owned())
+    }
+}

@@ -1,0 +1,20 @@
+//! A whole run, from what the user said to the files that are left: the one place where plugin, data, trainer and run
+//! directory meet. Prints nothing; who watches is told through [`Watch`].
+
+mod arrays;
+mod batches;
+mod checkpoint;
+mod device;
+mod error;
+mod prepare;
+mod sample;
+mod settings;
+mod training;
+
+pub use arrays::to_array;
+pub use device::{loaded_from, resolve as resolve_device};
+pub use error::SessionError;
+pub use prepare::{Prepared, options, prepare};
+pub use sample::{Sampler, Samples, Weights};
+pub use settings::settings;
+pub use training::{End, Progress, Training, Watch};

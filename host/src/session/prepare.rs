@@ -1,0 +1,146 @@
+//! From what the user said to everything that a run needs: plugin found, definition made, configuration resolved.
+
+use std::path::PathBuf;
+
+use sha2::{Digest, Sha256};
+use tandem_plugin_api::{
+    Defaults, Gan, Images, Optimizer, Stages,
+    value::{Definition, Named, Value},
+};
+
+use super::SessionError;
+use crate::{
+    config::{self, Config, DataKind, PluginChoice, PluginDefaults, Resolved, Sources, Split},
+    data::Dataset,
+    plugin::{self, LoadedPlugin, SearchPath},
+    run::PluginRecord,
+};
+
+/// A run that could start.
+#[derive(Debug)]
+pub struct Prepared {
+    /// The configuration, with where each value came from.
+    pub resolved: Resolved,
+    /// The definition, checked.
+    pub gan: Gan,
+    /// The definition as the run keeps it.
+    pub definition: String,
+    /// Which plugin it came from.
+    pub plugin: PluginRecord,
+    /// The data set.
+    pub dataset: Dataset,
+}
+
+impl Prepared {
+    /// The configuration.
+    pub const fn config(&self) -> &Config {
+        &self.resolved.config
+    }
+}
+
+/// Reads the data, asks the plugin, and resolves the configuration with the plugin's defaults.
+pub fn prepare(sources: &Sources, plugin_path: &[PathBuf]) -> Result<Prepared, SessionError> {
+    let choice = sources.plugin_choice()?;
+    let plugin = plugin::load(&SearchPath::new(plugin_path).find(&choice.plugin)?)?;
+    let dataset = open(&choice)?;
+    let gan = plugin.declare(images(&dataset), &options(&choice.options)?)?;
+    let resolved = sources.resolve(&defaults(&plugin, &gan, choice.stages))?;
+    Ok(Prepared { definition: to_json(&gan)?, plugin: record(&plugin), resolved, gan, dataset })
+}
+
+/// The facts of a data set that a plugin is told.
+pub fn images(dataset: &Dataset) -> Images {
+    Images { channels: dataset.channels() as i64, size: dataset.size() as i64, classes: dataset.classes() as i64 }
+}
+
+fn open(choice: &PluginChoice) -> Result<Dataset, SessionError> {
+    let data = &choice.data;
+    Ok(match (data.kind, &data.path, &data.images) {
+        (DataKind::Digits, ..) => Dataset::digits(data.image_size)?,
+        (DataKind::Mnist, _, Some(images)) => Dataset::idx(images, data.labels.as_ref(), data.image_size)?,
+        (DataKind::Mnist, path, None) => {
+            let split = if data.split == Some(Split::Test) { "t10k" } else { "train" };
+            // The configuration's check has seen to it that one of the two is set.
+            Dataset::mnist(path.as_deref().unwrap_or_else(|| ".".as_ref()), split, data.image_size)?
+        }
+    })
+}
+
+/// A TOML table as the values that cross to a plugin.
+pub fn options(table: &toml::Table) -> Result<Vec<Named<Value>>, SessionError> {
+    let named = table.iter().map(|(name, value)| {
+        let value = match value {
+            toml::Value::Boolean(v) => Value::Bool(*v),
+            toml::Value::Integer(v) => Value::Int(*v),
+            toml::Value::Float(v) => Value::Float(*v),
+            toml::Value::String(v) => Value::Text(v.clone()),
+            other => {
+                let kind = other.type_str();
+                return Err(SessionError::Stored(format!(
+                    "`options.{name}` must be a text, a number or a boolean, found {kind}"
+                )));
+            }
+        };
+        Ok(Named::new(name.clone(), value))
+    });
+    named.collect()
+}
+
+fn defaults(plugin: &LoadedPlugin, gan: &Gan, stages: config::Stages) -> PluginDefaults {
+    let stages = match stages {
+        config::Stages::One => Stages::One,
+        config::Stages::Two => Stages::Two,
+    };
+    let Defaults { generator, discriminator, n_critic } = *gan.defaults(stages);
+    let values = gan.options.iter().filter_map(|o| {
+        let value = match &o.value {
+            Value::Bool(v) => toml::Value::Boolean(*v),
+            Value::Int(v) => toml::Value::Integer(*v),
+            Value::Float(v) => toml::Value::Float(*v),
+            Value::Text(v) => toml::Value::String(v.clone()),
+            Value::Ints(_) | Value::Floats(_) | Value::Texts(_) => return None,
+        };
+        Some((o.name.clone(), value))
+    });
+    PluginDefaults {
+        source: format!("{}'s defaults", plugin.manifest.name),
+        generator: Some(optimizer(&generator)),
+        discriminator: Some(optimizer(&discriminator)),
+        n_critic: Some(n_critic as u32),
+        options: values.collect(),
+    }
+}
+
+fn optimizer(declared: &Optimizer) -> config::Optimizer {
+    match *declared {
+        Optimizer::Adam { learning_rate, betas } => config::Optimizer::adam(learning_rate, betas),
+        Optimizer::RmsProp { learning_rate } => config::Optimizer::rmsprop(learning_rate),
+        Optimizer::Sgd { learning_rate, momentum } => config::Optimizer::sgd(learning_rate, momentum),
+    }
+}
+
+fn record(plugin: &LoadedPlugin) -> PluginRecord {
+    PluginRecord {
+        name: plugin.manifest.name.clone(),
+        version: plugin.manifest.version.clone(),
+        sha256: plugin.sha256.clone(),
+    }
+}
+
+/// A definition as a run keeps it.
+pub fn to_json(gan: &Gan) -> Result<String, SessionError> {
+    let text = serde_json::to_string(&gan.encode());
+    text.map_err(|e| SessionError::Stored(format!("the definition cannot be written as JSON: {e}")))
+}
+
+/// The definition of a run, checked as if a plugin had sent it.
+pub fn from_json(text: &str) -> Result<Gan, SessionError> {
+    let damaged = |what: String| SessionError::Stored(format!("definition.json: {what}; restore it from a backup"));
+    let definition: Definition = serde_json::from_str(text).map_err(|e| damaged(e.to_string()))?;
+    Gan::decode(&definition).map_err(|e| damaged(e.to_string()))
+}
+
+/// The SHA-256 of a definition, in hexadecimal.
+pub fn definition_hash(definition: &str) -> String {
+    Sha256::digest(definition.as_bytes()).iter().map(|b| format!("{b:02x}")).collect()
+}

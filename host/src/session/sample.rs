@@ -1,0 +1,103 @@
+//! Pictures from a generator: the fixed grid of a training run, and any number from a finished one.
+
+use tandem_plugin_api::Gan;
+use tandem_torch_ext::Generator;
+use tch::{Device, Kind, Tensor};
+
+use super::{SessionError, checkpoint::tensors, prepare::from_json};
+use crate::{
+    image,
+    network::{Compiled, Pass},
+    run::{Part, RunDir},
+    train::{draw_latents, generate_with},
+};
+
+/// Which weights to sample with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Weights {
+    /// The moving average, or the raw ones where none is kept.
+    Best,
+    /// The moving average.
+    Ema,
+    /// As the last step left them.
+    Raw,
+}
+
+/// A generator from a run's checkpoint, and the step that it is from. Needs the run directory alone.
+#[derive(Debug)]
+pub struct Sampler {
+    generator: Compiled,
+    gan: Gan,
+    /// The checkpoint's step.
+    pub step: u64,
+}
+
+impl Sampler {
+    /// Opens the latest checkpoint of a run, or the one of `step`.
+    pub fn open(run: &RunDir, step: Option<u64>, weights: Weights, device: Device) -> Result<Self, SessionError> {
+        let gan = from_json(&run.definition()?)?;
+        let Some(step) = step.map_or_else(|| run.latest(), |s| Ok(Some(s)))? else {
+            let path = run.path().display();
+            return Err(SessionError::Stored(format!("{path} has no checkpoint yet; wait for its first")));
+        };
+        let part = match weights {
+            Weights::Ema | Weights::Best => run.load_part(step, Part::GeneratorEma)?,
+            Weights::Raw => None,
+        };
+        let part = match (part, weights) {
+            (Some(part), _) => Some(part),
+            (None, Weights::Ema) => None,
+            (None, _) => run.load_part(step, Part::Generator)?,
+        };
+        let Some((arrays, _)) = part else {
+            let path = run.path().display();
+            return Err(SessionError::Stored(format!("{path} keeps no moving average (ema_decay = 0); use --raw")));
+        };
+        let mut unused = Generator::new(device, 0)?;
+        let mut generator = Compiled::new(&gan.generator, Kind::Float, &mut unused)?;
+        generator.load(&tensors(&arrays)?)?;
+        Ok(Self { generator, gan, step })
+    }
+
+    /// `count` images from the latents of `seed`, as a PNG grid; the latents come back too.
+    pub fn grid(&self, count: usize, seed: u64) -> Result<(Vec<u8>, Samples), SessionError> {
+        let samples = fixed_samples(&self.generator, &self.gan, count, seed)?;
+        Ok((grid(&samples.images)?, samples))
+    }
+}
+
+/// Images with what they were made from.
+#[derive(Debug)]
+pub struct Samples {
+    /// `[N, z]`.
+    pub latents: Tensor,
+    /// `[N, C, H, W]` in `[-1, 1]`, on the CPU.
+    pub images: Tensor,
+}
+
+/// The images of the latents that `seed` gives: the same ones at every step of a run.
+pub(super) fn fixed_samples(generator: &Compiled, gan: &Gan, count: usize, seed: u64) -> Result<Samples, SessionError> {
+    let _guard = tch::no_grad_guard();
+    let device = generator.device();
+    let mut noise = Generator::new(device, seed)?;
+    let latents = draw_latents(gan.latent, [count as i64, gan.latent_size()], (generator.kind(), device), &mut noise)?;
+    // Classes in turn, where G takes a class; embeddings and one-hots bound them from above.
+    let labels = Tensor::f_zeros([count as i64], (Kind::Int64, device))?;
+    let labels = gan.generator.input("labels").map(|_| labels);
+    let weights = generator.weights(false)?;
+    let images = generate_with(generator, &latents, labels.as_ref(), &Pass::evaluation(&weights))?;
+    Ok(Samples { latents, images: images.f_to_device(Device::Cpu)?.f_to_kind(Kind::Float)?.f_contiguous()? })
+}
+
+/// Images as a PNG grid, about square; small ones enlarged so that a person can see them.
+pub(super) fn grid(images: &Tensor) -> Result<Vec<u8>, SessionError> {
+    let mut values = vec![0.0_f32; images.numel()];
+    images.f_copy_data(&mut values, images.numel())?;
+    let size: Vec<usize> = images.size().into_iter().map(|n| n as usize).collect();
+    let Ok(shape) = <[usize; 4]>::try_from(size) else {
+        return Err(SessionError::Stored("a grid needs images [N, C, H, W]".into()));
+    };
+    let columns = (shape[0] as f64).sqrt().ceil() as usize;
+    let scale = if shape[3] < 64 { 2 } else { 1 };
+    Ok(image::encode_grid(&values, shape, columns, scale)?)
+}

@@ -1,0 +1,263 @@
+//! The training loop: rounds, and between them readings, samples and checkpoints, all through the run directory.
+
+use std::{
+    path::PathBuf,
+    sync::atomic::{AtomicBool, Ordering},
+    time::{Duration, Instant},
+};
+
+use serde::Serialize;
+use tch::Device;
+
+use super::{
+    Prepared, SessionError, batches::Batches, checkpoint, prepare::definition_hash,
+    sample::{fixed_samples, grid},
+    settings::settings,
+};
+use crate::{
+    config::Config,
+    data::SamplerState,
+    image::{self, Series},
+    run::{Checkpoint, RunDir, TrainingRun},
+    train::{Reading, TrainError, Trainer},
+};
+
+/// What somebody watching a run is told.
+pub trait Watch {
+    /// The run begins (or goes on) at `step` of `steps`, with this strategy for this reason.
+    fn begin(&mut self, trainer: &Trainer, step: u64, steps: u64);
+    /// A round is done.
+    fn round(&mut self, step: u64);
+    /// The losses were read.
+    fn reading(&mut self, progress: &Progress);
+    /// A file was written.
+    fn wrote(&mut self, what: &str, path: &str);
+}
+
+/// A line of `metrics.jsonl`, after the step.
+#[derive(Debug, Clone, Serialize)]
+pub struct Progress {
+    /// The step.
+    #[serde(skip)]
+    pub step: u64,
+    /// Mean of `L_D` since the last line.
+    pub loss_discriminator: f64,
+    /// Mean of `L_G` since the last line.
+    pub loss_generator: f64,
+    /// Mean of the penalties since the last line.
+    pub penalty: f64,
+    /// Mean of `D(x)` since the last line.
+    pub score_real: f64,
+    /// Mean of `D(G(z))` since the last line.
+    pub score_fake: f64,
+    /// Mean γ since the last line, in one stage.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gamma_mean: Option<f64>,
+    /// Least γ since the last line.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gamma_min: Option<f64>,
+    /// Largest γ since the last line.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gamma_max: Option<f64>,
+    /// Share of fakes for which γ does not exist, since the last line.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub saturated: Option<f64>,
+    /// Steps in a second, since the last line.
+    pub steps_per_second: f64,
+    /// Real images in a second, since the last line.
+    pub images_per_second: f64,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum End {
+    /// All steps are done.
+    Done,
+    /// Somebody asked it to stop; what it had is saved.
+    Interrupted,
+}
+
+/// A run ready to train.
+pub struct Training<'a> {
+    trainer: Trainer,
+    batches: Batches,
+    run: TrainingRun,
+    config: Config,
+    prepared_definition: String,
+    method: String,
+    stop: &'a AtomicBool,
+    last_grid: Option<PathBuf>,
+}
+
+impl<'a> Training<'a> {
+    /// Begins a run in `out`, or goes on with the one there.
+    pub fn start(
+        prepared: Prepared,
+        out: &std::path::Path,
+        resume: bool,
+        device: Device,
+        stop: &'a AtomicBool,
+    ) -> Result<Self, SessionError> {
+        let config = prepared.config().clone();
+        if let Some(threads) = config.threads {
+            tch::set_num_threads(threads as i32);
+        }
+        let mut trainer = Trainer::new(&prepared.gan, settings(&config, device))
+            .map_err(|source| SessionError::Definition { plugin: prepared.plugin.name.clone(), source })?;
+        let mut position = SamplerState { seed: config.seed, epoch: 0, offset: 0 };
+        let run = if resume {
+            let run = RunDir::open_for_resume(out, &config)?;
+            if run.definition()? != prepared.definition {
+                return Err(SessionError::Stored(format!(
+                    "plugin `{}` now declares another definition than {} was trained with; put the old plugin back \
+                     (plugin.json has its SHA-256), or begin a new run with another --out",
+                    prepared.plugin.name,
+                    out.display()
+                )));
+            }
+            if let Some(step) = run.latest()? {
+                position = checkpoint::restore(&mut trainer, &run.load_checkpoint(step)?)?;
+            }
+            run
+        } else {
+            RunDir::create(out, &config, &prepared.definition, &prepared.plugin)?
+        };
+        let batches = Batches::start(prepared.dataset, config.batch_size, position, device)?;
+        Ok(Self {
+            trainer,
+            batches,
+            run,
+            config,
+            prepared_definition: prepared.definition,
+            method: prepared.plugin.name,
+            stop,
+            last_grid: None,
+        })
+    }
+
+    /// The run directory.
+    pub const fn run_dir(&self) -> &TrainingRun {
+        &self.run
+    }
+
+    /// The last grid that was written.
+    pub const fn last_grid(&self) -> Option<&PathBuf> {
+        self.last_grid.as_ref()
+    }
+
+    /// Trains to the end, or until `stop` is set.
+    pub fn train(&mut self, watch: &mut dyn Watch) -> Result<End, SessionError> {
+        watch.begin(&self.trainer, self.trainer.step(), self.config.steps);
+        if self.trainer.step() == 0 {
+            self.sample(watch)?;
+        }
+        let mut since = (Instant::now(), self.trainer.step());
+        while self.trainer.step() < self.config.steps {
+            let batches = &mut self.batches;
+            let round = self.trainer.round(|| batches.next());
+            round.map_err(|e| self.with_safe(e))?;
+            let step = self.trainer.step();
+            watch.round(step);
+            let last = step == self.config.steps;
+            let stopped = self.stop.load(Ordering::Relaxed);
+            let save = last || stopped || step.is_multiple_of(self.config.checkpoint_every);
+            if save || step.is_multiple_of(self.config.log_every) {
+                // Before anything is saved: a step that went wrong must not replace one that was right.
+                self.read(&mut since, watch)?;
+            }
+            if last || step.is_multiple_of(self.config.sample_every) {
+                self.sample(watch)?;
+            }
+            if save {
+                self.save(watch)?;
+            }
+            if stopped && !last {
+                return Ok(End::Interrupted);
+            }
+        }
+        self.plot(watch)?;
+        Ok(End::Done)
+    }
+
+    fn read(&mut self, since: &mut (Instant, u64), watch: &mut dyn Watch) -> Result<(), SessionError> {
+        let readings = self.trainer.readings().read().map_err(|e| self.with_safe(e.into()))?;
+        let now = Instant::now();
+        let images = u64::from(self.config.n_critic) * self.config.batch_size as u64;
+        if let Some(progress) = summary(&readings, now - since.0, images) {
+            self.run.append_metrics(progress.step, &progress)?;
+            watch.reading(&progress);
+        }
+        *since = (now, self.trainer.step());
+        Ok(())
+    }
+
+    fn sample(&mut self, watch: &mut dyn Watch) -> Result<(), SessionError> {
+        let generator = self.trainer.ema().unwrap_or(&self.trainer.networks().generator);
+        // Its own stream: looking at a run must not change it.
+        let seed = self.config.seed.wrapping_add(2);
+        let samples = fixed_samples(generator, self.trainer.gan(), self.config.sample_count, seed)?;
+        let path = self.run.write_sample(self.trainer.step(), &grid(&samples.images)?)?;
+        watch.wrote("sample grid", &path.display().to_string());
+        self.last_grid = Some(path);
+        Ok(())
+    }
+
+    fn save(&mut self, watch: &mut dyn Watch) -> Result<(), SessionError> {
+        let step = self.trainer.step();
+        let parts = checkpoint::parts(&self.trainer, self.batches.position())?;
+        let definition = definition_hash(&self.prepared_definition);
+        let checkpoint = Checkpoint::new(step, parts, &self.method, &self.config.hash()?, &definition);
+        self.run.save_checkpoint(&checkpoint, self.config.keep_checkpoints)?;
+        watch.wrote("checkpoint", &format!("{}/checkpoints/step-{step}", self.run.path().display()));
+        Ok(())
+    }
+
+    fn plot(&self, watch: &mut dyn Watch) -> Result<(), SessionError> {
+        let lines = self.run.metrics()?;
+        let series = ["loss_discriminator", "loss_generator"].map(|name| Series {
+            name: name.replace('_', " "),
+            points: lines.iter().filter_map(|l| Some((l.get("step")?.as_f64()?, l.get(name)?.as_f64()?))).collect(),
+        });
+        let path = self.run.write_plot(&image::encode_curves(&format!("{} losses", self.method), &series)?)?;
+        watch.wrote("loss curves", &path.display().to_string());
+        Ok(())
+    }
+
+    /// A step's error with the checkpoint that is still good; other errors say it themselves.
+    fn with_safe(&self, error: SessionError) -> SessionError {
+        match error {
+            SessionError::Train(source @ TrainError::NotFinite { .. }) => {
+                let safe = match self.run.latest() {
+                    Ok(Some(step)) => format!("the last good checkpoint is {}/checkpoints/step-{step}", self.run.path().display()),
+                    _ => "no checkpoint was saved before it".into(),
+                };
+                SessionError::Step { source, safe }
+            }
+            other => other,
+        }
+    }
+}
+
+/// The readings since the last line, as one; `None` if there are none.
+fn summary(readings: &[Reading], elapsed: Duration, images_per_step: u64) -> Option<Progress> {
+    let last = readings.last()?;
+    let mean = |f: fn(&Reading) -> f64| readings.iter().map(f).sum::<f64>() / readings.len() as f64;
+    let gammas: Vec<_> = readings.iter().filter_map(|r| r.gamma).collect();
+    let gamma = |fold: fn(f64, f64) -> f64, of: fn(&crate::train::Gamma) -> f64| gammas.iter().map(of).reduce(fold);
+    let finite: Vec<f64> = gammas.iter().map(|g| g.mean).filter(|m| m.is_finite()).collect();
+    let rate = readings.len() as f64 / elapsed.as_secs_f64().max(1e-9);
+    Some(Progress {
+        step: last.step,
+        loss_discriminator: mean(|r| r.loss_discriminator),
+        loss_generator: mean(|r| r.loss_generator),
+        penalty: mean(|r| r.penalty),
+        score_real: mean(|r| r.score_real),
+        score_fake: mean(|r| r.score_fake),
+        gamma_mean: (!finite.is_empty()).then(|| finite.iter().sum::<f64>() / finite.len() as f64),
+        gamma_min: gamma(f64::min, |g| g.min).filter(|g| g.is_finite()),
+        gamma_max: gamma(f64::max, |g| g.max).filter(|g| g.is_finite()),
+        saturated: (!gammas.is_empty()).then(|| gammas.iter().map(|g| g.saturated).sum::<f64>() / gammas.len() as f64),
+        steps_per_second: rate,
+        images_per_second: rate * images_per_step as f64,
+    })
+}

@@ -1,0 +1,213 @@
+//! DCGAN (Radford, Metz & Chintala, ICLR 2016, arXiv 1511.06434) at 32 and 64 pixels, grey or colour.
+//!
+//! Labels are not used. Kernel sizes, widths and first values are those of the authors' later PyTorch example and of
+//! Shen et al. (CVPR 2021), whose discriminators have `GroupNorm(32)` where a loss is asymmetric.
+
+use tandem_plugin_api::{Builder, Conv, Error, Init, Network, Norm, Options, Tensor, kernel, options::Images};
+
+/// Pixels at which the convolutions meet the latent and the score.
+const SMALLEST: i64 = 4;
+/// The group count of Shen et al.'s discriminators.
+const MAX_GROUPS: i64 = 32;
+const WEIGHTS: Init = Init::normal(0.0, 0.02);
+
+/// What stands between the discriminator's convolutions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Normalisation {
+    Group,
+    Batch,
+    None,
+    Spectral,
+}
+
+/// The two networks of a DCGAN for the images of a data set.
+#[derive(Debug, Clone, Copy)]
+pub struct Dcgan {
+    images: Images,
+    width: i64,
+    latent_size: i64,
+    norm: Normalisation,
+}
+
+impl Dcgan {
+    /// Declares the options `width`, `latent_size` and `norm`, and checks that the images are of a size that the
+    /// networks are made for: 32x32 or 64x64 pixels, 1 or 3 channels.
+    pub fn from_options(options: &Options) -> Result<Self, Error> {
+        let width = options.integer("width", "channels of the layers next to the image", 1..=1024, 64)?;
+        let latent_size = options.integer("latent_size", "size of the latent vector", 1..=4096, 100)?;
+        let norm = options.choice(
+            "norm",
+            "normalisation in D; batch norm couples the samples of a batch",
+            &["group", "batch", "none", "spectral"],
+            "group",
+        )?;
+        let norm = match norm.as_str() {
+            "batch" => Normalisation::Batch,
+            "none" => Normalisation::None,
+            "spectral" => Normalisation::Spectral,
+            _ => Normalisation::Group,
+        };
+        let images = options.images();
+        if !matches!((images.size, images.channels), (32 | 64, 1 | 3)) {
+            return Err(Error::new(format!(
+                "the DCGAN backbone is made for images of 32x32 or 64x64 pixels with 1 or 3 channels, the data have \
+                 {0}x{0} pixels with {1}; set `image_size` under [data] to 32 or 64",
+                images.size, images.channels
+            )));
+        }
+        Ok(Self { images, width, latent_size, norm })
+    }
+
+    /// `latent [N, z]` to images `[N, C, H, W]` in `[-1, 1]`: transposed convolutions with batch norm and ReLU, which
+    /// halve the channels as they double the pixels.
+    pub fn generator(&self) -> Result<Network, Error> {
+        let doublings = self.doublings();
+        let graph = Builder::new();
+        let latent = graph.input("latent", &[self.latent_size]).reshape(&[self.latent_size, 1, 1]);
+        let widest = self.width << (doublings - 1);
+        let mut x = batch_norm_relu(&latent.conv_transpose2d("project", widest, first(false)), "project");
+        for i in 1..doublings {
+            let name = format!("up{i}");
+            x = batch_norm_relu(&x.conv_transpose2d(&name, widest >> i, halfway(false)), &name);
+        }
+        graph.finish(&x.conv_transpose2d("to_image", self.images.channels, halfway(true)).tanh())
+    }
+
+    /// `image [N, C, H, W]` to raw scores `[N, 1, 1, 1]`: the generator's mirror, with leaky ReLU. The first and the
+    /// last layer are not normalised, but a spectral norm holds for every layer (Miyato et al. 2018).
+    pub fn discriminator(&self) -> Result<Network, Error> {
+        let spectral = self.norm == Normalisation::Spectral;
+        let normalised = matches!(self.norm, Normalisation::Group | Normalisation::Batch);
+        let graph = Builder::new();
+        let mut x = graph.input("image", &[self.images.channels, self.images.size, self.images.size]);
+        for i in 0..self.doublings() {
+            let name = format!("conv{}", i + 1);
+            let bias = i == 0 || !normalised;
+            x = x.conv2d(&name, self.width << i, halfway(bias).spectral_norm(spectral));
+            if i > 0 {
+                x = self.normalise(&x, &name, self.width << i);
+            }
+            x = x.leaky_relu(0.2);
+        }
+        graph.finish(&x.conv2d("score", 1, first(true).spectral_norm(spectral)))
+    }
+
+    /// How often the pixels double between the smallest map and the image.
+    fn doublings(&self) -> i64 {
+        i64::from((self.images.size / SMALLEST).ilog2())
+    }
+
+    fn normalise(&self, x: &Tensor, layer: &str, channels: i64) -> Tensor {
+        let name = format!("{layer}_norm");
+        match self.norm {
+            Normalisation::Group => x.group_norm(&name, groups(channels), affine()),
+            Normalisation::Batch => x.batch_norm(&name, affine()),
+            Normalisation::None | Normalisation::Spectral => x.clone(),
+        }
+    }
+}
+
+fn batch_norm_relu(x: &Tensor, layer: &str) -> Tensor {
+    x.batch_norm(&format!("{layer}_norm"), affine()).relu()
+}
+
+/// The convolution between a vector and a 4x4 map. A bias before a norm would be taken away again, so it is left out.
+fn first(bias: bool) -> Conv {
+    kernel(SMALLEST).bias(bias).weight_init(WEIGHTS).bias_init(Init::ZEROS)
+}
+
+/// The convolution that halves (transposed: doubles) the pixels.
+fn halfway(bias: bool) -> Conv {
+    first(bias).stride(2).padding(1)
+}
+
+fn affine() -> Norm {
+    Norm::default().weight_init(Init::normal(1.0, 0.02))
+}
+
+/// 32 groups, or as many as divide the channels of a narrow network.
+fn groups(channels: i64) -> i64 {
+    (1..=MAX_GROUPS).rev().find(|g| channels % g == 0).unwrap_or(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Write as _;
+
+    use tandem_plugin_api::{network, value::Named};
+
+    use super::*;
+
+    fn options(size: i64, channels: i64, given: &[(&str, tandem_plugin_api::value::Value)]) -> Options {
+        let given = given.iter().map(|(n, v)| Named::new(*n, v.clone())).collect();
+        Options::new(Images { channels, size, classes: 0 }, given)
+    }
+
+    fn backbone(size: i64, channels: i64, width: i64, norm: &str) -> Dcgan {
+        Dcgan::from_options(&options(size, channels, &[("width", width.into()), ("norm", norm.into())])).unwrap()
+    }
+
+    /// One line a layer with its result's shape, and the learned numbers in all.
+    fn table(network: &Network) -> String {
+        let mut text = String::new();
+        for node in network.nodes() {
+            writeln!(text, "{} -> {}", network::describe(&node.op), node.output.shape).unwrap();
+        }
+        writeln!(text, "{} learned numbers", network.learned_count()).unwrap();
+        text
+    }
+
+    #[test]
+    fn networks_are_the_papers() {
+        insta::assert_snapshot!("generator_64", table(&backbone(64, 3, 64, "group").generator().unwrap()));
+        insta::assert_snapshot!("discriminator_64", table(&backbone(64, 3, 64, "group").discriminator().unwrap()));
+        insta::assert_snapshot!("generator_32", table(&backbone(32, 1, 64, "group").generator().unwrap()));
+        insta::assert_snapshot!("discriminator_32", table(&backbone(32, 1, 64, "batch").discriminator().unwrap()));
+    }
+
+    #[test]
+    fn parameters_are_named_and_start_as_in_pytorchs_example() {
+        let names = |norm| -> Vec<String> {
+            let all = backbone(32, 1, 8, norm).discriminator().unwrap().parameters();
+            all.into_iter().map(|p| format!("{} {}", p.name, p.init)).collect()
+        };
+        insta::assert_snapshot!("parameters_group", names("group").join("\n"));
+        insta::assert_snapshot!("parameters_spectral", names("spectral").join("\n"));
+        insta::assert_snapshot!("parameters_none", names("none").join("\n"));
+    }
+
+    #[test]
+    fn batch_norm_alone_couples_the_samples_that_d_sees() {
+        for (norm, couples) in [("group", false), ("none", false), ("spectral", false), ("batch", true)] {
+            assert_eq!(backbone(32, 1, 8, norm).discriminator().unwrap().batch_coupling().is_some(), couples, "{norm}");
+        }
+    }
+
+    #[test]
+    fn groups_divide_the_channels_and_are_at_most_32() {
+        let of: Vec<i64> = [256, 128, 48, 24, 7, 33].into_iter().map(groups).collect();
+        assert_eq!(of, [32, 32, 24, 24, 7, 11]);
+    }
+
+    /// Counted by PyTorch's FlopCounterMode on the same networks: batch 128, width 128, 64 pixels, 3 channels, for the
+    /// convolutions alone. Ours adds one operation for each element of the other layers, far below 1 %.
+    #[test]
+    fn costs_what_pytorch_counts() {
+        let dcgan = backbone(64, 3, 128, "group");
+        for (network, gflop) in [(dcgan.generator(), 105.1), (dcgan.discriminator(), 104.7)] {
+            let ours = network.unwrap().forward_flops() * 128.0 / 1e9;
+            assert!((ours / gflop - 1.0).abs() < 0.005, "{ours} against {gflop}");
+        }
+    }
+
+    #[test]
+    fn other_images_are_refused_with_what_is_supported() {
+        let message = Dcgan::from_options(&options(28, 1, &[])).unwrap_err().to_string();
+        assert_eq!(
+            message,
+            "the DCGAN backbone is made for images of 32x32 or 64x64 pixels with 1 or 3 channels, the data have 28x28 \
+             pixels with 1; set `image_size` under [data] to 32 or 64"
+        );
+        assert!(Dcgan::from_options(&options(64, 4, &[])).is_err());
+    }
+}
