@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 
 use crate::{setup, shell};
 
@@ -15,19 +15,11 @@ const CONFIG: &str = "configs/mnist-32/dcgan-non-saturating-one.toml";
 pub(crate) fn run(args: &[String]) -> Result<()> {
     let libtorch = setup::run()?;
     eprintln!("building the host and the plugins; the first time takes some minutes");
-    shell::run(
-        shell::cargo()
-            .args(["build", "--release"])
-            .env("LIBTORCH", libtorch),
-    )?;
+    shell::run(shell::cargo().args(["build", "--release"]).env("LIBTORCH", libtorch))?;
     let tandem = shell::target()?.join("release/tandem");
     let run = free_run(&shell::root().join("runs"));
     let train = shell::run(
-        Command::new(&tandem)
-            .args(["train", CONFIG, "--out"])
-            .arg(&run)
-            .args(args)
-            .current_dir(shell::root()),
+        Command::new(&tandem).args(["train", CONFIG, "--out"]).arg(&run).args(args).current_dir(shell::root()),
     );
     train.context("the demo did not train to its end")?;
     report(&tandem, &run)
@@ -41,82 +33,39 @@ fn free_run(runs: &Path) -> PathBuf {
     Path::new("runs").join(free.unwrap_or_default())
 }
 
-/// Prints the last samples, the weights and the next commands: only what is there.
+/// Prints where the last samples and the weights are, and the commands to go on with.
 #[expect(clippy::print_stdout, reason = "this is the command's result")]
 fn report(tandem: &Path, run: &Path) -> Result<()> {
-    let samples = newest(&run.join("samples"), |path| {
-        path.extension().is_some_and(|e| e == "png")
-    })?;
-    let checkpoint = newest(&run.join("checkpoints"), |path| {
-        shell::root()
-            .join(path)
-            .join("generator.safetensors")
-            .is_file()
-    })?;
+    let samples = newest(&run.join("samples"), |path| path.extension().is_some_and(|e| e == "png"))?;
+    let weights = |path: &Path| path.join("generator.safetensors");
+    let checkpoint = newest(&run.join("checkpoints"), |path| shell::root().join(weights(path)).is_file())?;
+    let tandem = tandem.strip_prefix(shell::root()).unwrap_or(tandem).display();
+    let run = run.display();
     println!("\nThe demo is done.");
     println!("  samples   {}", samples.display());
-    println!(
-        "  weights   {}",
-        checkpoint.join("generator.safetensors").display()
-    );
-    for (name, what) in [
-        ("generator_ema", "averaged, what samples come from"),
-        ("discriminator", ""),
-    ] {
-        let path = checkpoint.join(name).with_extension("safetensors");
-        if shell::root().join(&path).is_file() {
-            println!(
-                "            {} {}",
-                path.display(),
-                if what.is_empty() {
-                    String::new()
-                } else {
-                    format!("({what})")
-                }
-            );
-        }
-    }
-    let program = tandem
-        .strip_prefix(shell::root())
-        .unwrap_or(tandem)
-        .display();
+    println!("  weights   {}", weights(&checkpoint).display());
     println!("\nNext:");
-    for (command, words) in [
-        (vec!["sample"], format!("sample {}", run.display())),
-        (
-            vec!["train"],
-            format!("train {CONFIG} --set stages=two --out runs/two-stages"),
-        ),
-        (vec!["plugin", "inspect"], "plugin inspect dcgan".to_owned()),
-    ] {
-        if !shell::succeeds(Command::new(tandem).args(&command).arg("--help")) {
-            bail!("{program} knows no `{}`", command.join(" "));
-        }
-        println!("  {program} {words}");
-    }
+    println!("  {tandem} sample {run} --num 64 --out digits.png");
+    println!("  {tandem} train configs/mnist-32/lsgan-one.toml --out runs/lsgan");
+    println!("  {tandem} plugin inspect dcgan");
     Ok(())
 }
 
 /// The newest entry of a folder, as steps count: names differ in their number alone.
 fn newest(folder: &Path, wanted: impl Fn(&Path) -> bool) -> Result<PathBuf> {
-    let entries = fs::read_dir(shell::root().join(folder))
-        .with_context(|| format!("the run has no {}", folder.display()))?;
+    let entries =
+        fs::read_dir(shell::root().join(folder)).with_context(|| format!("the run has no {}", folder.display()))?;
     let paths = entries.filter_map(|entry| Some(folder.join(entry.ok()?.file_name())));
-    let numbered = paths
-        .filter(|path| wanted(path))
-        .filter_map(|path| Some((step(&path)?, path)));
+    let numbered = paths.filter(|path| wanted(path)).filter_map(|path| Some((step(&path)?, path)));
     let newest = numbered.max();
-    let (_, path) =
-        newest.with_context(|| format!("{} holds nothing that was expected", folder.display()))?;
+    let (_, path) = newest.with_context(|| format!("{} holds nothing that was expected", folder.display()))?;
     Ok(path)
 }
 
 /// The last number in a file's name, `None` where there is none.
 fn step(path: &Path) -> Option<u64> {
     let stem = path.file_stem()?.to_str()?;
-    let digits = stem
-        .rsplit(|c: char| !c.is_ascii_digit())
-        .find(|part| !part.is_empty())?;
+    let digits = stem.rsplit(|c: char| !c.is_ascii_digit()).find(|part| !part.is_empty())?;
     digits.parse().ok()
 }
 

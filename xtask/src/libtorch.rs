@@ -19,8 +19,7 @@ pub(crate) fn version(folder: &Path) -> Result<String> {
         bail!("{} is missing", library.display());
     }
     let header = folder.join("include/torch/headeronly/version.h");
-    let text = fs::read_to_string(&header)
-        .with_context(|| format!("{} cannot be read", header.display()))?;
+    let text = fs::read_to_string(&header).with_context(|| format!("{} cannot be read", header.display()))?;
     let part = |name: &str| {
         text.lines().find_map(|line| {
             let rest = line.strip_prefix("#define TORCH_VERSION_")?;
@@ -37,10 +36,7 @@ pub(crate) fn version(folder: &Path) -> Result<String> {
 pub(crate) fn check(folder: &Path) -> Result<String> {
     let found = version(folder)?;
     if !found.starts_with(&format!("{VERSION}.")) {
-        bail!(
-            "{} is libtorch {found}, expected {VERSION}",
-            folder.display()
-        );
+        bail!("{} is libtorch {found}, expected {VERSION}", folder.display());
     }
     Ok(found)
 }
@@ -48,9 +44,7 @@ pub(crate) fn check(folder: &Path) -> Result<String> {
 /// Where the libraries of `folder` really lie: what a binary's rpath must name, for they find NVIDIA's beside them.
 pub(crate) fn real(folder: &Path) -> Result<PathBuf> {
     let library = folder.join("lib/libtorch_cpu.so");
-    let real = library
-        .canonicalize()
-        .with_context(|| format!("{} cannot be resolved", library.display()))?;
+    let real = library.canonicalize().with_context(|| format!("{} cannot be resolved", library.display()))?;
     Ok(real.parent().unwrap_or(&real).to_owned())
 }
 
@@ -66,13 +60,7 @@ pub(crate) fn link(torch: &Path, place: &Path) -> Result<()> {
         fs::rename(&fresh, place).or_else(|error| check(place).map(drop).map_err(|_| error))
     });
     let _ = fs::remove_dir_all(&fresh);
-    moved.with_context(|| {
-        format!(
-            "{} cannot be linked to {}",
-            place.display(),
-            torch.display()
-        )
-    })
+    moved.with_context(|| format!("{} cannot be linked to {}", place.display(), torch.display()))
 }
 
 fn fill(torch: &Path, folder: &Path) -> std::io::Result<()> {
@@ -80,20 +68,13 @@ fn fill(torch: &Path, folder: &Path) -> std::io::Result<()> {
     symlink(torch, folder.join("torch"))?;
     symlink("torch/include", folder.join("include"))?;
     for name in ["libtorch_cpu.so", "libc10.so"] {
-        symlink(
-            Path::new("../torch/lib").join(name),
-            folder.join("lib").join(name),
-        )?;
+        symlink(Path::new("../torch/lib").join(name), folder.join("lib").join(name))?;
     }
     symlink("libtorch_cpu.so", folder.join("lib/libtorch.so"))
 }
 
 fn remove(place: &Path) -> std::io::Result<()> {
-    if place.is_symlink() {
-        fs::remove_file(place)
-    } else {
-        fs::remove_dir_all(place)
-    }
+    if place.is_symlink() { fs::remove_file(place) } else { fs::remove_dir_all(place) }
 }
 
 #[cfg(test)]
@@ -102,8 +83,7 @@ mod tests {
 
     /// A folder like a wheel's `torch`, of the given version.
     fn torch(name: &str, minor: u32) -> PathBuf {
-        let folder =
-            std::env::temp_dir().join(format!("tandem-xtask-{}-{name}", std::process::id()));
+        let folder = std::env::temp_dir().join(format!("tandem-xtask-{}-{name}", std::process::id()));
         let _ = fs::remove_dir_all(&folder);
         fs::create_dir_all(folder.join("lib")).unwrap();
         fs::create_dir_all(folder.join("include/torch/headeronly")).unwrap();
@@ -125,22 +105,12 @@ mod tests {
         link(&torch, &place).unwrap();
         link(&torch, &place).unwrap(); // over an older one
         assert_eq!(check(&place).unwrap(), "2.11.0");
-        assert_eq!(
-            real(&place).unwrap(),
-            torch.canonicalize().unwrap().join("lib")
-        );
-        let mut names: Vec<_> = fs::read_dir(place.join("lib"))
-            .unwrap()
-            .map(|e| e.unwrap().file_name())
-            .collect();
+        assert_eq!(real(&place).unwrap(), torch.canonicalize().unwrap().join("lib"));
+        let mut names: Vec<_> = fs::read_dir(place.join("lib")).unwrap().map(|e| e.unwrap().file_name()).collect();
         names.sort();
         assert_eq!(names, ["libc10.so", "libtorch.so", "libtorch_cpu.so"]);
         assert!(place.join("lib/libtorch.so").exists());
-        assert_eq!(
-            fs::read_dir(place.parent().unwrap()).unwrap().count(),
-            1,
-            "nothing is left beside it"
-        );
+        assert_eq!(fs::read_dir(place.parent().unwrap()).unwrap().count(), 1, "nothing is left beside it");
         fs::remove_dir_all(torch).unwrap();
     }
 
@@ -148,16 +118,10 @@ mod tests {
     fn another_version_and_a_missing_library_are_named() {
         let torch = torch("version", 9);
         let message = format!("{:#}", check(&torch).unwrap_err());
-        assert!(
-            message.ends_with("is libtorch 2.9.0, expected 2.11"),
-            "{message}"
-        );
+        assert!(message.ends_with("is libtorch 2.9.0, expected 2.11"), "{message}");
         fs::remove_file(torch.join("lib/libtorch_cpu.so")).unwrap();
         let message = format!("{:#}", check(&torch).unwrap_err());
-        assert!(
-            message.ends_with("lib/libtorch_cpu.so is missing"),
-            "{message}"
-        );
+        assert!(message.ends_with("lib/libtorch_cpu.so is missing"), "{message}");
         fs::remove_dir_all(torch).unwrap();
     }
 }

@@ -25,11 +25,7 @@ usage: cargo xtask <command>
 
 fn main() -> ExitCode {
     let mut args: Vec<String> = env::args().skip(1).collect();
-    let command = if args.is_empty() {
-        String::new()
-    } else {
-        args.remove(0)
-    };
+    let command = if args.is_empty() { String::new() } else { args.remove(0) };
     if args.first().is_some_and(|arg| arg == "--") {
         args.remove(0);
     }

@@ -34,22 +34,14 @@ pub(crate) fn on_path() -> Result<PathBuf> {
         .context("python3 is not on the path; Tandem's set-up and tests need Python 3.8 or newer with pip")?;
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);
-        bail!(
-            "python3 is of no use, Python 3.8 or newer is needed: {}",
-            said.trim()
-        );
+        bail!("python3 is of no use, Python 3.8 or newer is needed: {}", said.trim());
     }
-    Ok(PathBuf::from(
-        String::from_utf8_lossy(&output.stdout).trim(),
-    ))
+    Ok(PathBuf::from(String::from_utf8_lossy(&output.stdout).trim()))
 }
 
 /// The `torch` folder of a Python, where it has one.
 pub(crate) fn torch_of(python: &Path) -> Option<PathBuf> {
-    let output = Command::new(python)
-        .args(["-c", LOCATE_TORCH])
-        .output()
-        .ok()?;
+    let output = Command::new(python).args(["-c", LOCATE_TORCH]).output().ok()?;
     let place = String::from_utf8(output.stdout).ok()?;
     let place = place.trim();
     (output.status.success() && !place.is_empty()).then(|| PathBuf::from(place))
@@ -60,10 +52,7 @@ pub(crate) fn torch_of(python: &Path) -> Option<PathBuf> {
 pub(crate) fn for_tests() -> Result<PathBuf> {
     if let Some(given) = env::var_os("TANDEM_PYTHON").map(PathBuf::from) {
         if !has_all(&given) {
-            bail!(
-                "TANDEM_PYTHON is {}, which cannot import torch 2.11, numpy, safetensors and PIL",
-                given.display()
-            );
+            bail!("TANDEM_PYTHON is {}, which cannot import torch 2.11, numpy, safetensors and PIL", given.display());
         }
         eprintln!("python for the tests: TANDEM_PYTHON={}", given.display());
         return Ok(given);
@@ -78,11 +67,9 @@ pub(crate) fn for_tests() -> Result<PathBuf> {
     if !has_all(&python) {
         let made = make(&own)?;
         if linked.symlink_metadata().is_ok() {
-            fs::remove_file(&linked)
-                .with_context(|| format!("{} is in the way", linked.display()))?;
+            fs::remove_file(&linked).with_context(|| format!("{} is in the way", linked.display()))?;
         }
-        symlink(&made, &linked)
-            .with_context(|| format!("{} cannot be linked", linked.display()))?;
+        symlink(&made, &linked).with_context(|| format!("{} cannot be linked", linked.display()))?;
     }
     eprintln!("python for the tests: {}", python.display());
     Ok(python)
@@ -96,10 +83,7 @@ fn has_all(python: &Path) -> bool {
 /// the pip outside it, because Debian ships `venv` without the means to put pip in.
 fn make(own: &Path) -> Result<PathBuf> {
     let tag = "import sys; print('%d.%d' % sys.version_info[:2])";
-    let tag = Command::new(own)
-        .args(["-c", tag])
-        .output()
-        .context("python3 did not start")?;
+    let tag = Command::new(own).args(["-c", tag]).output().context("python3 did not start")?;
     let tag = String::from_utf8_lossy(&tag.stdout).trim().to_owned();
     let cache = shell::cache()?;
     let place = cache.join(format!("python-{tag}-torch-2.11.0"));
@@ -115,30 +99,18 @@ fn make(own: &Path) -> Result<PathBuf> {
     );
     // pip's scratch files are as large, and /tmp may be memory: they go beside, which also makes the last move a rename.
     let scratch = place.with_extension("scratch");
-    fs::create_dir_all(&scratch)
-        .with_context(|| format!("{} cannot be made", scratch.display()))?;
-    shell::run(
-        Command::new(own)
-            .args(["-m", "venv", "--clear", "--without-pip"])
-            .arg(&place),
-    )?;
+    fs::create_dir_all(&scratch).with_context(|| format!("{} cannot be made", scratch.display()))?;
+    shell::run(Command::new(own).args(["-m", "venv", "--clear", "--without-pip"]).arg(&place))?;
     let installed = shell::run(
         Command::new(own)
-            .args([
-                "-m",
-                "pip",
-                "--disable-pip-version-check",
-                "install",
-                "--quiet",
-            ])
+            .args(["-m", "pip", "--disable-pip-version-check", "install", "--quiet"])
             .args(["--no-cache-dir", "--only-binary=:all:", "--target"])
             .arg(place.join(format!("lib/python{tag}/site-packages")))
             .args(PACKAGES)
             .env("TMPDIR", &scratch),
     );
     let _ = fs::remove_dir_all(&scratch);
-    installed
-        .context("PyTorch for the tests was not installed; `cargo xtask test` again tries anew")?;
+    installed.context("PyTorch for the tests was not installed; `cargo xtask test` again tries anew")?;
     if !has_all(&python) {
         bail!("{} was made and cannot import torch 2.11", place.display());
     }

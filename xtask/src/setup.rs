@@ -43,10 +43,7 @@ pub(crate) fn run() -> Result<PathBuf> {
         "now linked in .libtorch to"
     };
     let version = libtorch::check(&linked)?;
-    eprintln!(
-        "libtorch {version}: {how} {}",
-        libtorch::real(&linked)?.display()
-    );
+    eprintln!("libtorch {version}: {how} {}", libtorch::real(&linked)?.display());
     Ok(linked)
 }
 
@@ -68,10 +65,7 @@ fn find_or_fetch() -> Result<PathBuf> {
         fetch(&python, &cache)?;
         libtorch::check(&torch).with_context(|| {
             let folder = cache.join(FOLDER);
-            format!(
-                "{} is damaged; delete it and run `cargo xtask setup` again",
-                folder.display()
-            )
+            format!("{} is damaged; delete it and run `cargo xtask setup` again", folder.display())
         })?;
     }
     Ok(torch)
@@ -79,26 +73,13 @@ fn find_or_fetch() -> Result<PathBuf> {
 
 fn fetch(python: &Path, cache: &Path) -> Result<()> {
     if !cfg!(all(target_os = "linux", target_arch = "x86_64")) {
-        bail!(
-            "libtorch is fetched for Linux on x86-64 only; elsewhere set LIBTORCH to a libtorch 2.11"
-        );
+        bail!("libtorch is fetched for Linux on x86-64 only; elsewhere set LIBTORCH to a libtorch 2.11");
     }
-    eprintln!(
-        "libtorch {}: not found; fetching it into {}",
-        libtorch::VERSION,
-        cache.display()
-    );
+    eprintln!("libtorch {}: not found; fetching it into {}", libtorch::VERSION, cache.display());
     let script = shell::root().join("xtask/fetch.py");
     let mut command = Command::new(python);
-    command
-        .arg(script)
-        .arg(cache)
-        .arg(FOLDER)
-        .arg(NEED.to_string())
-        .args(WHEELS);
-    let status = command
-        .status()
-        .with_context(|| format!("{} did not start", python.display()))?;
+    command.arg(script).arg(cache).arg(FOLDER).arg(NEED.to_string()).args(WHEELS);
+    let status = command.status().with_context(|| format!("{} did not start", python.display()))?;
     if !status.success() {
         bail!("libtorch was not fetched");
     }

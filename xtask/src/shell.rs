@@ -16,22 +16,14 @@ pub(crate) fn root() -> &'static Path {
 pub(crate) fn target() -> Result<PathBuf> {
     let exe = env::current_exe().context("this program's own path is unknown")?;
     let folder = exe.parent().and_then(Path::parent);
-    Ok(folder
-        .context("this program lies outside a target folder")?
-        .to_owned())
+    Ok(folder.context("this program lies outside a target folder")?.to_owned())
 }
 
 /// Tandem's part of the user's cache folder.
 pub(crate) fn cache() -> Result<PathBuf> {
-    let absolute = |name: &str| {
-        env::var_os(name)
-            .map(PathBuf::from)
-            .filter(|path| path.is_absolute())
-    };
+    let absolute = |name: &str| env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
     let base = absolute("XDG_CACHE_HOME").or_else(|| Some(absolute("HOME")?.join(".cache")));
-    Ok(base
-        .context("neither XDG_CACHE_HOME nor HOME is set: there is no cache folder")?
-        .join("tandem"))
+    Ok(base.context("neither XDG_CACHE_HOME nor HOME is set: there is no cache folder")?.join("tandem"))
 }
 
 /// The cargo that started this program.
@@ -44,9 +36,7 @@ pub(crate) fn cargo() -> Command {
 /// Runs a command to its end with our own input and output; its failure is ours.
 pub(crate) fn run(command: &mut Command) -> Result<()> {
     let line = line(command);
-    let status = command
-        .status()
-        .with_context(|| format!("`{line}` did not start"))?;
+    let status = command.status().with_context(|| format!("`{line}` did not start"))?;
     if !status.success() {
         bail!("`{line}` failed ({status})");
     }
@@ -61,10 +51,6 @@ pub(crate) fn succeeds(command: &mut Command) -> bool {
 /// The command as one would type it.
 fn line(command: &Command) -> String {
     let mut words = vec![command.get_program().to_string_lossy().into_owned()];
-    words.extend(
-        command
-            .get_args()
-            .map(|arg| arg.to_string_lossy().into_owned()),
-    );
+    words.extend(command.get_args().map(|arg| arg.to_string_lossy().into_owned()));
     words.join(" ")
 }

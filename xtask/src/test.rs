@@ -19,36 +19,21 @@ pub(crate) fn run(args: &[String]) -> Result<()> {
         cargo
             .args(words)
             .env("LIBTORCH", &libtorch)
-            .env("TANDEM_PYTHON", &python);
+            .env("TANDEM_PYTHON", &python)
+            // The runner keeps every core busy by itself; libtorch's own threads on top would only wait on each other.
+            .env("OMP_NUM_THREADS", "1");
         cargo
     };
     // The binary and the plugins are files to the black-box suite, which depends on none of them.
     shell::run(&mut cargo(&["build", "--release"]))?;
     if args.is_empty() {
-        examples(
-            &mut cargo(&["test", "--release", "--workspace", "--doc"]),
-            &libtorch,
-        )?;
+        examples(&mut cargo(&["test", "--release", "--workspace", "--doc"]), &libtorch)?;
     }
     if shell::succeeds(shell::cargo().args(["nextest", "--version"])) {
-        let mut nextest = cargo(&[
-            "nextest",
-            "run",
-            "--release",
-            "--workspace",
-            "--no-fail-fast",
-        ]);
+        let mut nextest = cargo(&["nextest", "run", "--release", "--workspace", "--no-fail-fast"]);
         return shell::run(nextest.args(args)).context("tests failed");
     }
-    let mut tests = cargo(&[
-        "test",
-        "--release",
-        "--workspace",
-        "--no-fail-fast",
-        "--lib",
-        "--bins",
-        "--tests",
-    ]);
+    let mut tests = cargo(&["test", "--release", "--workspace", "--no-fail-fast", "--lib", "--bins", "--tests"]);
     let counts = counted(tests.args(args))?;
     eprintln!("{}", counts.line());
     Ok(())
@@ -71,21 +56,14 @@ struct Counts {
 
 impl Counts {
     fn line(&self) -> String {
-        let Self {
-            passed,
-            failed,
-            ignored,
-        } = self;
+        let Self { passed, failed, ignored } = self;
         let result = if *failed == 0 { "ok" } else { "FAILED" };
         format!("test result: {result}. {passed} passed; {failed} failed; {ignored} ignored")
     }
 
     /// Adds a line of the shape of [`Counts::line`]; any other line is passed over.
     fn add(&mut self, line: &str) {
-        let Some((_, counts)) = line
-            .strip_prefix("test result: ")
-            .and_then(|rest| rest.split_once(". "))
-        else {
+        let Some((_, counts)) = line.strip_prefix("test result: ").and_then(|rest| rest.split_once(". ")) else {
             return;
         };
         for part in counts.split("; ") {
@@ -102,10 +80,7 @@ impl Counts {
 /// Runs `cargo test`, shows what it prints, and sums its results.
 #[expect(clippy::print_stdout, reason = "it passes on what the tests print")]
 fn counted(command: &mut Command) -> Result<Counts> {
-    let mut child = command
-        .stdout(Stdio::piped())
-        .spawn()
-        .context("cargo did not start")?;
+    let mut child = command.stdout(Stdio::piped()).spawn().context("cargo did not start")?;
     let output = child.stdout.take().context("cargo's output is not there")?;
     let mut counts = Counts::default();
     for line in BufReader::new(output).lines() {
@@ -130,17 +105,7 @@ mod tests {
         counts.add("running 3 tests");
         counts.add("test result: ok. 2 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.01s");
         counts.add("test result: FAILED. 40 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out; finished in 2s");
-        assert_eq!(
-            counts,
-            Counts {
-                passed: 42,
-                failed: 1,
-                ignored: 1
-            }
-        );
-        assert_eq!(
-            counts.line(),
-            "test result: FAILED. 42 passed; 1 failed; 1 ignored"
-        );
+        assert_eq!(counts, Counts { passed: 42, failed: 1, ignored: 1 });
+        assert_eq!(counts.line(), "test result: FAILED. 42 passed; 1 failed; 1 ignored");
     }
 }

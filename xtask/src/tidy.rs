@@ -12,49 +12,23 @@ const LINES: usize = 600;
 /// The files that git tracks or would track, by path and text; what is not text is left out.
 fn files() -> Vec<(String, String)> {
     let output = Command::new("git")
-        .args([
-            "ls-files",
-            "-z",
-            "--cached",
-            "--others",
-            "--exclude-standard",
-        ])
+        .args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"])
         .current_dir(shell::root())
         .output()
         .expect("git lists the files");
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let names = String::from_utf8(output.stdout).expect("file names are UTF-8");
     let files: Vec<_> = names
         .split_terminator('\0')
-        .filter_map(|name| {
-            Some((
-                name.to_owned(),
-                fs::read_to_string(shell::root().join(name)).ok()?,
-            ))
-        })
+        .filter_map(|name| Some((name.to_owned(), fs::read_to_string(shell::root().join(name)).ok()?)))
         .collect();
-    assert!(
-        files.len() > 10,
-        "a checkout has more files than {}",
-        files.len()
-    );
+    assert!(files.len() > 10, "a checkout has more files than {}", files.len());
     files
 }
 
 fn rust_files() -> Vec<(String, String)> {
-    let is_rust = |name: &str| {
-        Path::new(name)
-            .extension()
-            .is_some_and(|extension| extension == "rs")
-    };
-    files()
-        .into_iter()
-        .filter(|(name, _)| is_rust(name))
-        .collect()
+    let is_rust = |name: &str| Path::new(name).extension().is_some_and(|extension| extension == "rs");
+    files().into_iter().filter(|(name, _)| is_rust(name)).collect()
 }
 
 /// Fails with all that is wrong, not the first thing only.
@@ -76,25 +50,15 @@ fn hits(files: &[(String, String)], needles: &[&str]) -> Vec<String> {
 
 #[test]
 fn every_rust_file_says_what_it_is_for() {
-    let silent = rust_files()
-        .into_iter()
-        .filter(|(_, text)| !text.starts_with("//! "));
+    let silent = rust_files().into_iter().filter(|(_, text)| !text.starts_with("//! "));
     let silent: Vec<_> = silent.map(|(name, _)| name).collect();
-    expect_none(
-        "files that do not open with `//! ` and what they are for",
-        &silent,
-    );
+    expect_none("files that do not open with `//! ` and what they are for", &silent);
 }
 
 #[test]
 fn no_rust_file_is_long() {
-    let long = rust_files()
-        .into_iter()
-        .map(|(name, text)| (text.lines().count(), name));
-    let long: Vec<_> = long
-        .filter(|(lines, _)| *lines > LINES)
-        .map(|(n, name)| format!("{name}: {n}"))
-        .collect();
+    let long = rust_files().into_iter().map(|(name, text)| (text.lines().count(), name));
+    let long: Vec<_> = long.filter(|(lines, _)| *lines > LINES).map(|(n, name)| format!("{name}: {n}")).collect();
     expect_none("files of more than 600 lines", &long);
 }
 
@@ -104,21 +68,14 @@ fn nothing_is_left_for_later() {
     let needles = ["todo", "unimplemented"].map(|name| format!("{name}!("));
     let ignored = format!("#[{}", "ignore");
     let needles = [&needles[0], &needles[1], &ignored].map(String::as_str);
-    expect_none(
-        "unfinished code and tests that do not run",
-        &hits(&rust_files(), &needles),
-    );
+    expect_none("unfinished code and tests that do not run", &hits(&rust_files(), &needles));
 }
 
 #[test]
 fn no_file_names_a_registry_or_a_machine() {
-    let hosts =
-        ["pypi.", "files.pythonhosted.", "download.pytorch."].map(|host| format!("{host}org"));
+    let hosts = ["pypi.", "files.pythonhosted.", "download.pytorch."].map(|host| format!("{host}org"));
     let path = format!("/{}/", "work");
-    let files: Vec<_> = files()
-        .into_iter()
-        .filter(|(name, _)| name != "Cargo.lock")
-        .collect();
+    let files: Vec<_> = files().into_iter().filter(|(name, _)| name != "Cargo.lock").collect();
     let mut found = hits(&files, &hosts.each_ref().map(String::as_str));
     for (name, text) in &files {
         // `network/work/x` is a path inside something; `/work` at the start of a word is a machine's.
@@ -158,35 +115,18 @@ fn versions_are_in_one_place() {
 #[test]
 fn no_plugin_links_libtorch() {
     let plugins = fs::read_dir(shell::root().join("plugins")).unwrap();
-    let manifests: Vec<_> = plugins
-        .map(|entry| entry.unwrap().path().join("Cargo.toml"))
-        .collect();
-    let manifests: Vec<_> = manifests
-        .into_iter()
-        .filter(|path| path.is_file())
-        .collect();
+    let manifests: Vec<_> = plugins.map(|entry| entry.unwrap().path().join("Cargo.toml")).collect();
+    let manifests: Vec<_> = manifests.into_iter().filter(|path| path.is_file()).collect();
     assert!(!manifests.is_empty(), "there are plugins");
     let mut found = Vec::new();
     for manifest in manifests {
         let tree = shell::cargo()
-            .args([
-                "tree",
-                "--offline",
-                "--locked",
-                "--edges",
-                "normal,build",
-                "--prefix",
-                "none",
-            ])
+            .args(["tree", "--offline", "--locked", "--edges", "normal,build", "--prefix", "none"])
             .args(["--format", "{p}", "--manifest-path"])
             .arg(&manifest)
             .output()
             .unwrap();
-        assert!(
-            tree.status.success(),
-            "{}",
-            String::from_utf8_lossy(&tree.stderr)
-        );
+        assert!(tree.status.success(), "{}", String::from_utf8_lossy(&tree.stderr));
         for line in String::from_utf8_lossy(&tree.stdout).lines() {
             let name = line.split(' ').next().unwrap_or_default();
             if ["tch", "torch-sys", "tandem-torch-ext", "tandem"].contains(&name) {
