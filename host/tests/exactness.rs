@@ -10,7 +10,11 @@ use tandem_plugin_api::{
 
 fn generator() -> Result<Network, Error> {
     let b = Builder::new();
-    let x = b.input("latent", &[6]).reshape(&[6, 1, 1]).conv_transpose2d("up1", 8, kernel(4).weight_init(Init::normal(0.0, 0.3)));
+    let x = b.input("latent", &[6]).reshape(&[6, 1, 1]).conv_transpose2d(
+        "up1",
+        8,
+        kernel(4).weight_init(Init::normal(0.0, 0.3)),
+    );
     let x = x.batch_norm("norm", Norm::default()).relu();
     b.finish(&x.conv_transpose2d("up2", 3, kernel(4).stride(2).padding(1)).tanh())
 }
@@ -28,22 +32,58 @@ type Loss = fn(&Scores) -> Tensor;
 
 /// `(name, symmetry, L_D, L_G)`; formulas and poles are in docs/one-stage.md.
 const LOSSES: &[(&str, Symmetry, Loss, Loss)] = &[
-    ("saturating", Symmetry::Symmetric, |s| (-&s.real).softplus().mean() + s.fake.softplus().mean(), |s| -s.fake.softplus().mean()),
-    ("non-saturating", Symmetry::Asymmetric, |s| (-&s.real).softplus().mean() + s.fake.softplus().mean(), |s| (-&s.fake).softplus().mean()),
+    (
+        "saturating",
+        Symmetry::Symmetric,
+        |s| (-&s.real).softplus().mean() + s.fake.softplus().mean(),
+        |s| -s.fake.softplus().mean(),
+    ),
+    (
+        "non-saturating",
+        Symmetry::Asymmetric,
+        |s| (-&s.real).softplus().mean() + s.fake.softplus().mean(),
+        |s| (-&s.fake).softplus().mean(),
+    ),
     ("wasserstein", Symmetry::Symmetric, |s| s.fake.mean() - s.real.mean(), |s| -s.fake.mean()),
-    ("least squares", Symmetry::Asymmetric, |s| ((&s.real - 1.0).square().mean() + s.fake.square().mean()) * 0.5, |s| (&s.fake - 1.0).square().mean() * 0.5),
-    ("hinge", Symmetry::Asymmetric, |s| (1.0 - &s.real).relu().mean() + (1.0 + &s.fake).relu().mean(), |s| -s.fake.mean()),
-    ("relativistic", Symmetry::Asymmetric, |s| (&s.fake - &s.real).softplus().mean(), |s| (&s.real - &s.fake).softplus().mean()),
-    ("relativistic average", Symmetry::Asymmetric,
-     |s| (s.fake.mean() - &s.real).softplus().mean() + (&s.fake - s.real.mean()).softplus().mean(),
-     |s| (&s.real - s.fake.mean()).softplus().mean() + (s.real.mean() - &s.fake).softplus().mean()),
-    ("boundary seeking", Symmetry::Asymmetric, |s| (-&s.real).softplus().mean() + s.fake.softplus().mean(), |s| s.fake.square().mean() * 0.5),
-    ("fisher", Symmetry::Asymmetric,
-     |s| {
-         let c = 1.0 - (s.real.square().mean() + s.fake.square().mean()) * 0.5;
-         s.fake.mean() - s.real.mean() - s.state("lambda") * &c + c.square() * 5e-7
-     },
-     |s| -s.fake.mean()),
+    (
+        "least squares",
+        Symmetry::Asymmetric,
+        |s| ((&s.real - 1.0).square().mean() + s.fake.square().mean()) * 0.5,
+        |s| (&s.fake - 1.0).square().mean() * 0.5,
+    ),
+    (
+        "hinge",
+        Symmetry::Asymmetric,
+        |s| (1.0 - &s.real).relu().mean() + (1.0 + &s.fake).relu().mean(),
+        |s| -s.fake.mean(),
+    ),
+    (
+        "relativistic",
+        Symmetry::Asymmetric,
+        |s| (&s.fake - &s.real).softplus().mean(),
+        |s| (&s.real - &s.fake).softplus().mean(),
+    ),
+    (
+        "relativistic average",
+        Symmetry::Asymmetric,
+        |s| (s.fake.mean() - &s.real).softplus().mean() + (&s.fake - s.real.mean()).softplus().mean(),
+        |s| (&s.real - s.fake.mean()).softplus().mean() + (s.real.mean() - &s.fake).softplus().mean(),
+    ),
+    (
+        "boundary seeking",
+        Symmetry::Asymmetric,
+        |s| (-&s.real).softplus().mean() + s.fake.softplus().mean(),
+        |s| s.fake.square().mean() * 0.5,
+    ),
+    (
+        "fisher",
+        Symmetry::Asymmetric,
+        |s| {
+            let c = 1.0 - (s.real.square().mean() + s.fake.square().mean()) * 0.5;
+            s.fake.mean() - s.real.mean() - s.state("lambda") * &c + c.square() * 5e-7
+        },
+        |s| -s.fake.mean(),
+    ),
 ];
 
 fn gan(loss: &(&str, Symmetry, Loss, Loss), discriminator: Result<Network, Error>) -> Gan {
@@ -82,7 +122,9 @@ fn with_group_norm() {
 
 #[test]
 fn with_layer_and_instance_norm_and_dropout() {
-    let middle = |x: &Tensor| x.layer_norm("ln", &[8, 4, 4], Norm::default()).instance_norm("in", Norm::default().affine(true)).dropout(0.3);
+    let middle = |x: &Tensor| {
+        x.layer_norm("ln", &[8, 4, 4], Norm::default()).instance_norm("in", Norm::default().affine(true)).dropout(0.3)
+    };
     prove(|| discriminator(false, middle), &["scaled", "pivoted", "two-seed"]);
 }
 
@@ -125,7 +167,11 @@ fn a_free_parameter_in_d_rules_out_the_pivot_alone() {
         let b = Builder::new();
         let bias = b.parameter("bias", &[3, 8, 8], Init::normal(0.0, 0.1));
         let x = b.input("image", &[3, 8, 8]) + bias;
-        b.finish(&middle(&x).flatten().linear("fc", 8, Linear::default()).leaky_relu(0.2).linear("score", 1, Linear::default()))
+        b.finish(&middle(&x).flatten().linear("fc", 8, Linear::default()).leaky_relu(0.2).linear(
+            "score",
+            1,
+            Linear::default(),
+        ))
     };
     prove(with_parameter, &["scaled", "two-seed"]);
 }

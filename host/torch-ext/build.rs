@@ -10,9 +10,7 @@ fn main() -> Result<(), String> {
     println!("cargo:rerun-if-env-changed=LIBTORCH");
     println!("cargo:rerun-if-changed=cpp");
     let Some(libtorch) = env::var_os("LIBTORCH").map(PathBuf::from) else {
-        return Err(
-            "LIBTORCH is not set; run `cargo xtask setup` and build inside the checkout".to_owned(),
-        );
+        return Err("LIBTORCH is not set; run `cargo xtask setup` and build inside the checkout".to_owned());
     };
     let lib = real_lib_dir(&libtorch.join("lib"))?;
 
@@ -40,10 +38,7 @@ fn main() -> Result<(), String> {
         .try_compile("tandem_torch_ext")
         .map_err(|error| format!("cannot compile cpp/: {error}"))?;
 
-    println!(
-        "cargo:rustc-link-search=native={}",
-        libtorch.join("lib").display()
-    );
+    println!("cargo:rustc-link-search=native={}", libtorch.join("lib").display());
     println!("cargo:rustc-link-lib=torch_cpu");
     println!("cargo:rustc-link-lib=c10");
     // For this crate's own tests; other binaries set theirs.
@@ -55,10 +50,7 @@ fn main() -> Result<(), String> {
 fn real_lib_dir(lib: &Path) -> Result<PathBuf, String> {
     let file = lib.join("libtorch_cpu.so");
     let real = file.canonicalize().map_err(|error| {
-        format!(
-            "cannot find {}: {error}; run `cargo xtask setup`, or set LIBTORCH",
-            file.display()
-        )
+        format!("cannot find {}: {error}; run `cargo xtask setup`, or set LIBTORCH", file.display())
     })?;
     Ok(real.parent().unwrap_or(lib).to_owned())
 }

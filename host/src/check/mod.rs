@@ -87,9 +87,9 @@ pub fn check(gan: &Gan, samples: i64, seed: u64) -> Result<Report, TrainError> {
     check_symmetry(gan)?;
     let subject = Subject::new(gan, samples, seed)?;
     let choice = choose(gan, None)?;
-    let excluded = Strategy::ALL.into_iter().filter_map(|s| {
-        obstacle(gan, s).map(|reason| Excluded { strategy: s.name(), reason })
-    });
+    let excluded = Strategy::ALL
+        .into_iter()
+        .filter_map(|s| obstacle(gan, s).map(|reason| Excluded { strategy: s.name(), reason }));
     let gradients = gradients::compare(gan, &subject, seed)?;
     let derivatives = differences::compare(gan, &subject, seed)?;
     let max_relative_error = gradients.iter().map(|g| g.discriminator.max(g.generator)).fold(0.0, worse);

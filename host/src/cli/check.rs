@@ -86,7 +86,10 @@ fn combinations(gan: &Gan) -> anyhow::Result<Vec<Vec<Named<Value>>>> {
             more
         };
         all = all.iter().flat_map(|base| choices.iter().map(move |c| with(base, c))).collect();
-        anyhow::ensure!(all.len() <= MAX_VARIANTS, "more than {MAX_VARIANTS} combinations of options; name some with --set");
+        anyhow::ensure!(
+            all.len() <= MAX_VARIANTS,
+            "more than {MAX_VARIANTS} combinations of options; name some with --set"
+        );
     }
     Ok(all)
 }
@@ -123,7 +126,8 @@ fn shown(outcome: &Outcome) -> String {
     let mut text = String::new();
     for Variant { options, report } in &outcome.variants {
         let coupled = report.coupled_by.as_ref().map_or_else(|| "per sample".into(), |c| format!("coupled by {c}"));
-        text += &format!("{} ({options}): {}, D {coupled}; takes {}\n", outcome.plugin, report.symmetry, report.strategy);
+        text +=
+            &format!("{} ({options}): {}, D {coupled}; takes {}\n", outcome.plugin, report.symmetry, report.strategy);
         for e in &report.excluded {
             text += &format!("  not {}: {}\n", e.strategy, e.reason);
         }

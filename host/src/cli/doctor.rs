@@ -36,7 +36,10 @@ pub(super) fn run(plugin_path: &[PathBuf], as_json: bool) -> anyhow::Result<Exit
         if let Err(why) = &cuda {
             text += &format!("         no CUDA: {why}\n");
         }
-        text += &format!("plugins  {}\n", if found.is_empty() { "none; build them with cargo build --release".into() } else { found.join(", ") });
+        text += &format!(
+            "plugins  {}\n",
+            if found.is_empty() { "none; build them with cargo build --release".into() } else { found.join(", ") }
+        );
         for directory in search.directories() {
             text += &format!("         looked in {}\n", directory.display());
         }

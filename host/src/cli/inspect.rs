@@ -4,9 +4,8 @@ use std::{fmt::Write as _, path::PathBuf};
 
 use serde_json::json;
 use tandem_plugin_api::{
-    Gan, Network, Stages, Symmetry,
+    Gan, Network, Stages, Symmetry, formula,
     gan::DiscriminatorLoss,
-    formula,
     network::{describe, name},
     opset::{self, Role},
 };
@@ -33,7 +32,14 @@ pub(super) fn run(arguments: &Inspect, plugin_path: &[PathBuf]) -> anyhow::Resul
         return Ok(());
     }
     let mut text = format!("{} {}: {}\n", manifest.name, manifest.version, manifest.summary);
-    let _ = writeln!(text, "{}\napi {}, opset {}, sha256 {}\n", file.path.display(), manifest.api, manifest.opset, file.sha256);
+    let _ = writeln!(
+        text,
+        "{}\napi {}, opset {}, sha256 {}\n",
+        file.path.display(),
+        manifest.api,
+        manifest.opset,
+        file.sha256
+    );
     text += &options(&gan);
     text += &definition(&gan)?;
     print(&text)?;
@@ -124,16 +130,27 @@ fn cost(gan: &Gan, choice: &Choice) -> String {
         ("two stages, new fakes".into(), 4.0, 8.0 + real_again + penalties),
     ];
     let one = rows[0].1 * g + rows[0].2 * d;
-    let mut table = Table::new(&["predicted cost", "T^g", "T^d", "GFLOP a sample", "to one stage"]).right(&[1, 2, 3, 4]);
+    let mut table =
+        Table::new(&["predicted cost", "T^g", "T^d", "GFLOP a sample", "to one stage"]).right(&[1, 2, 3, 4]);
     for (what, of_g, of_d) in rows {
         let flops = of_g * g + of_d * d;
-        table.row([what, format!("{of_g}"), format!("{of_d}"), format!("{:.3}", flops / 1e9), format!("{:.2}x", flops / one)]);
+        table.row([
+            what,
+            format!("{of_g}"),
+            format!("{of_d}"),
+            format!("{:.3}", flops / 1e9),
+            format!("{:.2}x", flops / one),
+        ]);
     }
     let defaults = |stages| {
         let d = gan.defaults(stages);
         format!("G {:?}, D {:?}, n_critic {}", d.generator, d.discriminator, d.n_critic)
     };
-    format!("{text}\n{table}\ndefaults in one stage:  {}\ndefaults in two stages: {}\n", defaults(Stages::One), defaults(Stages::Two))
+    format!(
+        "{text}\n{table}\ndefaults in one stage:  {}\ndefaults in two stages: {}\n",
+        defaults(Stages::One),
+        defaults(Stages::Two)
+    )
 }
 
 /// `1234567` as `1,234,567`.

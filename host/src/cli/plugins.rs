@@ -67,7 +67,8 @@ fn toml_options(sets: &[String]) -> anyhow::Result<toml::Table> {
         let Some((name, value)) = set.split_once('=') else {
             anyhow::bail!("--set {set}: expected OPTION=VALUE, for example --set width=32");
         };
-        let parsed = toml::from_str::<toml::Table>(&format!("value = {value}")).ok().and_then(|mut t| t.remove("value"));
+        let parsed =
+            toml::from_str::<toml::Table>(&format!("value = {value}")).ok().and_then(|mut t| t.remove("value"));
         Ok((name.trim().to_owned(), parsed.unwrap_or_else(|| toml::Value::String(value.to_owned()))))
     });
     pairs.collect()

@@ -41,7 +41,10 @@ pub(super) fn run(arguments: &Steps, plugin_path: &[PathBuf]) -> anyhow::Result<
         let readings = trainer.readings().read()?;
         let seconds = start.elapsed().as_secs_f64();
         let last = readings.last().map(|r| r.loss_discriminator);
-        print(&format!("{}\n", json!({ "seconds": seconds, "steps": steps, "loss": last, "one_stage": trainer.settings().stages == Stages::One })))?;
+        print(&format!(
+            "{}\n",
+            json!({ "seconds": seconds, "steps": steps, "loss": last, "one_stage": trainer.settings().stages == Stages::One })
+        ))?;
     }
     Ok(())
 }

@@ -28,7 +28,8 @@ impl fmt::Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let columns = self.rows.iter().map(Vec::len).max().unwrap_or(0);
         let cell_width = |row: &Vec<String>, i: usize| row.get(i).map_or(0, |c| c.chars().count());
-        let widths: Vec<usize> = (0..columns).map(|i| self.rows.iter().map(|r| cell_width(r, i)).max().unwrap_or(0)).collect();
+        let widths: Vec<usize> =
+            (0..columns).map(|i| self.rows.iter().map(|r| cell_width(r, i)).max().unwrap_or(0)).collect();
         for row in &self.rows {
             let mut line = String::new();
             for (i, cell) in row.iter().enumerate() {

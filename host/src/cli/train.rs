@@ -33,7 +33,11 @@ pub(super) fn run(arguments: &Train, plugin_path: &[PathBuf]) -> anyhow::Result<
     let end = training.train(&mut Screen::new())?;
     match end {
         End::Interrupted => {
-            eprintln!("interrupted and saved; go on with: tandem train {} --out {} --resume", arguments.config.display(), out.display());
+            eprintln!(
+                "interrupted and saved; go on with: tandem train {} --out {} --resume",
+                arguments.config.display(),
+                out.display()
+            );
             Ok(ExitCode::from(INTERRUPTED))
         }
         End::Done => {

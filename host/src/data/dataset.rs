@@ -186,6 +186,9 @@ mod tests {
     fn a_folder_without_files_says_which_was_looked_for() {
         let folder = tempfile::tempdir().unwrap();
         let message = Dataset::mnist(folder.path(), "t10k", 32).unwrap_err().to_string();
-        assert!(message.ends_with("expected `t10k-images-idx3-ubyte` or `t10k-images-idx3-ubyte.gz` in it"), "{message}");
+        assert!(
+            message.ends_with("expected `t10k-images-idx3-ubyte` or `t10k-images-idx3-ubyte.gz` in it"),
+            "{message}"
+        );
     }
 }

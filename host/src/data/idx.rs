@@ -72,15 +72,28 @@ fn parse<'a, const D: usize>(bytes: &'a [u8], path: &Path) -> Result<([usize; D]
     let wrong = |what: String| DataError::Malformed { path: path.to_owned(), what };
     let header = 4 + 4 * D;
     if bytes.len() < header {
-        return Err(wrong(format!("truncated in the header: an IDX header of {D} sizes is {header} bytes, found {}", bytes.len())));
+        return Err(wrong(format!(
+            "truncated in the header: an IDX header of {D} sizes is {header} bytes, found {}",
+            bytes.len()
+        )));
     }
     match bytes[..4] {
         [0, 0, 8, d] if usize::from(d) == D => {}
-        [0, 0, 8, d] => return Err(wrong(format!("it has {d} dimensions, expected {D} ({})", if D == 3 { "images" } else { "labels" }))),
-        [0, 0, kind, _] => return Err(wrong(format!("its values are of IDX type {kind:#04x}, expected 0x08 (unsigned bytes)"))),
+        [0, 0, 8, d] => {
+            return Err(wrong(format!(
+                "it has {d} dimensions, expected {D} ({})",
+                if D == 3 { "images" } else { "labels" }
+            )));
+        }
+        [0, 0, kind, _] => {
+            return Err(wrong(format!("its values are of IDX type {kind:#04x}, expected 0x08 (unsigned bytes)")));
+        }
         _ => {
             let found: Vec<String> = bytes[..4].iter().map(|b| format!("{b:02x}")).collect();
-            return Err(wrong(format!("not an IDX file: it begins with {}, expected 00 00 08 {D:02x}", found.join(" "))));
+            return Err(wrong(format!(
+                "not an IDX file: it begins with {}, expected 00 00 08 {D:02x}",
+                found.join(" ")
+            )));
         }
     }
     let mut sizes = [0; D];
@@ -97,7 +110,10 @@ fn parse<'a, const D: usize>(bytes: &'a [u8], path: &Path) -> Result<([usize; D]
         Some(want) if want > have => Err(wrong(format!(
             "truncated: sizes {sizes:?} need {want} bytes after the header, found {have}; fetch the file again"
         ))),
-        Some(want) => Err(wrong(format!("{} bytes too many: sizes {sizes:?} need {want} after the header, found {have}", have - want))),
+        Some(want) => Err(wrong(format!(
+            "{} bytes too many: sizes {sizes:?} need {want} after the header, found {have}",
+            have - want
+        ))),
         None => Err(wrong(format!("its sizes {sizes:?} are absurd; the file has {have} bytes after the header"))),
     }
 }
@@ -133,11 +149,20 @@ mod tests {
             message(&file(8, &[2, 3, 4], 23)),
             "digits: truncated: sizes [2, 3, 4] need 24 bytes after the header, found 23; fetch the file again"
         );
-        assert_eq!(message(&file(8, &[2, 3, 4], 25)), "digits: 1 bytes too many: sizes [2, 3, 4] need 24 after the header, found 25");
-        assert_eq!(message(&file(13, &[2, 3, 4], 24)), "digits: its values are of IDX type 0x0d, expected 0x08 (unsigned bytes)");
+        assert_eq!(
+            message(&file(8, &[2, 3, 4], 25)),
+            "digits: 1 bytes too many: sizes [2, 3, 4] need 24 after the header, found 25"
+        );
+        assert_eq!(
+            message(&file(13, &[2, 3, 4], 24)),
+            "digits: its values are of IDX type 0x0d, expected 0x08 (unsigned bytes)"
+        );
         assert_eq!(message(&file(8, &[24], 24)), "digits: it has 1 dimensions, expected 3 (images)");
         assert_eq!(message(&file(8, &[0, 3, 4], 0)), "digits: it is empty: its sizes are [0, 3, 4]");
-        assert_eq!(message(b"PNG file, not an IDX"), "digits: not an IDX file: it begins with 50 4e 47 20, expected 00 00 08 03");
+        assert_eq!(
+            message(b"PNG file, not an IDX"),
+            "digits: not an IDX file: it begins with 50 4e 47 20, expected 00 00 08 03"
+        );
         assert!(message(&file(8, &[u32::MAX; 3], 24)).contains("are absurd"));
     }
 

@@ -80,7 +80,8 @@ impl Compiled {
             let parameters = opset::parameters(&node.op, &network.input_types(node));
             let slots = parameters.iter().map(|p| compiled.add(p, generator)).collect::<Result<_, _>>()?;
             if let Op::Constant { shape, values } = &node.op {
-                let tensor = Tensor::f_from_slice(values)?.f_reshape(&shape[..])?.f_to_device(device)?.f_to_kind(kind)?;
+                let tensor =
+                    Tensor::f_from_slice(values)?.f_reshape(&shape[..])?.f_to_device(device)?.f_to_kind(kind)?;
                 compiled.constants.insert(index, tensor);
             }
             compiled.steps.push(Step {

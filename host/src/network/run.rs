@@ -90,7 +90,8 @@ impl Compiled {
             Op::Parameter { .. } => Ok(weight.shallow_clone()),
             Op::Conv2d { stride, padding, dilation, groups, bias, .. } => {
                 let bias = bias.then(|| at(1)).flatten();
-                let conv = Conv { stride, padding, output_padding: &[0, 0], dilation, groups: *groups, transposed: false };
+                let conv =
+                    Conv { stride, padding, output_padding: &[0, 0], dilation, groups: *groups, transposed: false };
                 convolve(x[0], weight, bias, &conv, pass.pivot)
             }
             Op::ConvTranspose2d { stride, padding, output_padding, dilation, groups, bias, .. } => {
@@ -168,7 +169,12 @@ fn convolve(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, conv: &Conv<'_>,
     })
 }
 
-fn instance_norm(x: &Tensor, weight: Option<&Tensor>, bias: Option<&Tensor>, eps: f64) -> Result<Tensor, tch::TchError> {
+fn instance_norm(
+    x: &Tensor,
+    weight: Option<&Tensor>,
+    bias: Option<&Tensor>,
+    eps: f64,
+) -> Result<Tensor, tch::TchError> {
     x.f_instance_norm(weight, bias, None::<&Tensor>, None::<&Tensor>, true, 0.0, eps, true)
 }
 
@@ -212,7 +218,9 @@ fn plain(step: &Step, x: &[&Tensor], pass: &Pass<'_>, kind: Kind) -> Outcome {
         Op::Var { dims, unbiased, keepdim } => x[0].f_var_dim(&all_or(dims, x[0])[..], *unbiased, *keepdim)?,
         Op::Logsumexp { dims, keepdim } => x[0].f_logsumexp(&all_or(dims, x[0])[..], *keepdim)?,
         Op::OneHot { num_classes } => x[0].f_one_hot(*num_classes)?.f_to_kind(kind)?,
-        Op::MaxPool2d { kernel_size, stride, padding } => x[0].f_max_pool2d(kernel_size, stride, padding, [1, 1], false)?,
+        Op::MaxPool2d { kernel_size, stride, padding } => {
+            x[0].f_max_pool2d(kernel_size, stride, padding, [1, 1], false)?
+        }
         Op::AvgPool2d { kernel_size, stride, padding } => {
             x[0].f_avg_pool2d(kernel_size, stride, padding, false, true, None)?
         }

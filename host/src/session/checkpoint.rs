@@ -66,11 +66,8 @@ pub(super) fn restore(trainer: &mut Trainer, checkpoint: &Checkpoint) -> Result<
     for name in Trainer::RANDOM_STATES {
         trainer.set_random_state(name, &find(name)?.data)?;
     }
-    let numbers: Vec<u64> = find(SAMPLER)?
-        .data
-        .chunks_exact(8)
-        .map(|c| c.iter().rev().fold(0, |n, &b| n << 8 | u64::from(b)))
-        .collect();
+    let numbers: Vec<u64> =
+        find(SAMPLER)?.data.chunks_exact(8).map(|c| c.iter().rev().fold(0, |n, &b| n << 8 | u64::from(b))).collect();
     match numbers[..] {
         [seed, epoch, offset] => Ok(SamplerState { seed, epoch, offset }),
         _ => Err(SessionError::Stored(format!("checkpoint step-{}: `{SAMPLER}` must be 3 numbers", checkpoint.step))),

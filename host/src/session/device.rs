@@ -32,7 +32,8 @@ fn driver_present() -> bool {
 
 fn cuda(index: usize) -> Result<tch::Device, String> {
     let directory = std::env::var_os("TANDEM_LIBTORCH").map(PathBuf::from).or_else(loaded_from);
-    let directory = directory.ok_or("cannot tell where libtorch was loaded from; set TANDEM_LIBTORCH to torch's lib folder")?;
+    let directory =
+        directory.ok_or("cannot tell where libtorch was loaded from; set TANDEM_LIBTORCH to torch's lib folder")?;
     let advice = "use device = \"cpu\", or point TANDEM_LIBTORCH at the lib folder of a torch 2.11 with CUDA";
     open_cuda(&directory).map_err(|e| format!("{e}; {advice}"))?;
     let count = tch::Cuda::device_count();

@@ -2,7 +2,10 @@
 
 use std::path::PathBuf;
 
-use crate::{config::ConfigError, data::DataError, image::ImageError, network::NetworkError, plugin::PluginError, run::RunError, train::TrainError};
+use crate::{
+    config::ConfigError, data::DataError, image::ImageError, network::NetworkError, plugin::PluginError, run::RunError,
+    train::TrainError,
+};
 
 /// An error of a whole run.
 #[derive(Debug, thiserror::Error)]

@@ -10,7 +10,10 @@ use serde::Serialize;
 use tch::Device;
 
 use super::{
-    Prepared, SessionError, batches::Batches, checkpoint, prepare::definition_hash,
+    Prepared, SessionError,
+    batches::Batches,
+    checkpoint,
+    prepare::definition_hash,
     sample::{fixed_samples, grid},
     settings::settings,
 };
@@ -228,7 +231,9 @@ impl<'a> Training<'a> {
         match error {
             SessionError::Train(source @ TrainError::NotFinite { .. }) => {
                 let safe = match self.run.latest() {
-                    Ok(Some(step)) => format!("the last good checkpoint is {}/checkpoints/step-{step}", self.run.path().display()),
+                    Ok(Some(step)) => {
+                        format!("the last good checkpoint is {}/checkpoints/step-{step}", self.run.path().display())
+                    }
                     _ => "no checkpoint was saved before it".into(),
                 };
                 SessionError::Step { source, safe }

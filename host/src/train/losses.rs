@@ -77,7 +77,12 @@ impl Losses {
         });
         let states = states.collect::<Result<_, TrainError>>()?;
         let generator_reads_real = gan.loss_generator.input("real").is_some();
-        Ok(Self { discriminator, generator: compile(&gan.loss_generator, "loss_generator")?, states, generator_reads_real })
+        Ok(Self {
+            discriminator,
+            generator: compile(&gan.loss_generator, "loss_generator")?,
+            states,
+            generator_reads_real,
+        })
     }
 
     /// Whether G's loss needs the real scores, which cost two stages one more pass of D.

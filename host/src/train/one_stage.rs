@@ -5,9 +5,7 @@ use std::borrow::Borrow;
 use tandem_torch_ext::grad;
 use tch::Tensor;
 
-use super::{
-    Batch, Losses, Networks, Scores, Seeds, StepWeights, Strategy, TrainError,
-};
+use super::{Batch, Losses, Networks, Scores, Seeds, StepWeights, Strategy, TrainError};
 use crate::network::Pass;
 
 /// What a step computes before any parameter moves.
@@ -153,7 +151,12 @@ fn scale_samples(samples: &Tensor, factors: &Tensor) -> Result<Tensor, TrainErro
 ///
 /// # Errors
 /// As [`backward`]. The graph is kept, so that this can be called before it.
-pub fn separate(networks: &Networks, losses: &Losses, batch: &Batch, pass: &Forward) -> Result<[Vec<Tensor>; 2], TrainError> {
+pub fn separate(
+    networks: &Networks,
+    losses: &Losses,
+    batch: &Batch,
+    pass: &Forward,
+) -> Result<[Vec<Tensor>; 2], TrainError> {
     let labels = batch.labels.as_ref();
     let of_d = losses.discriminator(&Scores { real: &pass.real_scores, fake: &pass.fake_scores, labels })?;
     let of_d = grad(&[&of_d], &[None], networks.discriminator.learned(), true, false)?;

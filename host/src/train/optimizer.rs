@@ -28,7 +28,12 @@ pub struct Optimizer {
 impl Optimizer {
     /// A fresh optimizer for these parameters.
     pub fn new(settings: OptimizerSettings, parameters: &[Tensor]) -> Result<Self, TrainError> {
-        let zeros = || parameters.iter().map(|p| Ok(p.f_zeros_like()?.f_set_requires_grad(false)?)).collect::<Result<Vec<_>, TrainError>>();
+        let zeros = || {
+            parameters
+                .iter()
+                .map(|p| Ok(p.f_zeros_like()?.f_set_requires_grad(false)?))
+                .collect::<Result<Vec<_>, TrainError>>()
+        };
         let counters = || {
             let zero = |p: &Tensor| Ok(Tensor::f_zeros([0_i64; 0], (Kind::Float, p.device()))?);
             parameters.iter().map(zero).collect::<Result<Vec<_>, TrainError>>()

@@ -219,7 +219,12 @@ impl Trainer {
         self.readings.generator(&step.loss, &step.gradients)
     }
 
-    fn add_penalties(&mut self, batch: &Batch, fakes: &Tensor, gradients: &mut [Tensor]) -> Result<Option<Tensor>, TrainError> {
+    fn add_penalties(
+        &mut self,
+        batch: &Batch,
+        fakes: &Tensor,
+        gradients: &mut [Tensor],
+    ) -> Result<Option<Tensor>, TrainError> {
         penalty::add(&self.gan.penalties, &self.networks, batch, fakes, &mut self.noise, gradients)
     }
 
@@ -238,7 +243,11 @@ impl Trainer {
         self.generator_optimizer.step(generator.learned(), gradients)?;
         let Some(ema) = &self.ema else { return Ok(()) };
         let _guard = tch::no_grad_guard();
-        ema_update(ema.learned(), generator.learned(), ema_decay(self.settings.ema_decay, self.generator_optimizer.steps_taken()))?;
+        ema_update(
+            ema.learned(),
+            generator.learned(),
+            ema_decay(self.settings.ema_decay, self.generator_optimizer.steps_taken()),
+        )?;
         // Running statistics are averages already: the copy takes them as they are.
         for (to, from) in ema.buffers().iter().zip(generator.buffers()) {
             to.tensor.shallow_clone().f_copy_(&from.tensor)?;

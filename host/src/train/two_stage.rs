@@ -65,7 +65,12 @@ pub fn discriminator(
 }
 
 /// `∇L_G` through D as it now is. Only G's gradients are asked for, so D's are never computed.
-pub fn generator(networks: &Networks, losses: &Losses, batch: &Batch, fakes: &Tensor) -> Result<GeneratorStep, TrainError> {
+pub fn generator(
+    networks: &Networks,
+    losses: &Losses,
+    batch: &Batch,
+    fakes: &Tensor,
+) -> Result<GeneratorStep, TrainError> {
     let labels = batch.labels.as_ref();
     // σ of the updated weights, but no second power iteration in one step.
     let weights = networks.discriminator.weights(false).within("discriminator")?;

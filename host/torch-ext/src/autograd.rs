@@ -25,13 +25,8 @@ pub fn grad(
 ) -> Result<Vec<Tensor>, TorchError> {
     let seeds: Vec<TensorRef<'_>> = grad_outputs.iter().map(|&seed| seed.into()).collect();
     let (outputs, inputs) = (refs(outputs), refs(inputs));
-    let (status, grads) = ffi::grad(
-        (&outputs).into(),
-        (&seeds).into(),
-        (&inputs).into(),
-        retain_graph || create_graph,
-        create_graph,
-    );
+    let (status, grads) =
+        ffi::grad((&outputs).into(), (&seeds).into(), (&inputs).into(), retain_graph || create_graph, create_graph);
     status.check("grad")?;
     Ok(grads.into_iter().map(Out::take).collect())
 }

@@ -32,10 +32,7 @@ impl<'a> From<Option<&'a Tensor>> for TensorRef<'a> {
 
 /// The pointers of `tensors`, to be lent to C++ as a [`Slice`].
 pub(crate) fn refs<T: Borrow<Tensor>>(tensors: &[T]) -> Vec<TensorRef<'_>> {
-    tensors
-        .iter()
-        .map(|tensor| TensorRef::from(tensor.borrow()))
-        .collect()
+    tensors.iter().map(|tensor| TensorRef::from(tensor.borrow())).collect()
 }
 
 /// A borrowed array; `struct Slice<T>` in `ext.h`.
@@ -49,11 +46,7 @@ pub(crate) struct Slice<'a, T> {
 
 impl<'a, T> From<&'a [T]> for Slice<'a, T> {
     fn from(slice: &'a [T]) -> Self {
-        Self {
-            data: slice.as_ptr(),
-            len: slice.len(),
-            life: PhantomData,
-        }
+        Self { data: slice.as_ptr(), len: slice.len(), life: PhantomData }
     }
 }
 
@@ -92,10 +85,7 @@ pub(crate) struct Buffer {
 
 impl Buffer {
     pub(crate) const fn empty() -> Self {
-        Self {
-            data: ptr::null_mut(),
-            len: 0,
-        }
+        Self { data: ptr::null_mut(), len: 0 }
     }
 
     /// A copy of the bytes that were handed over.
@@ -127,10 +117,7 @@ impl Status {
             return Ok(());
         }
         // SAFETY: not null, so C++ made it with `strdup`: a valid C string that is ours to free.
-        let message = unsafe { CStr::from_ptr(self.0) }
-            .to_string_lossy()
-            .trim()
-            .to_owned();
+        let message = unsafe { CStr::from_ptr(self.0) }.to_string_lossy().trim().to_owned();
         // SAFETY: from `strdup`, and `self` is consumed, so freed once.
         unsafe { tandem_ext_free(self.0.cast()) };
         Err(TorchError::Op { op, message })
@@ -189,18 +176,10 @@ unsafe extern "C" {
     ) -> Status;
 
     // activation.cpp
-    pub(crate) safe fn tandem_ext_leaky_relu(
-        input: TensorRef<'_>,
-        slope: f64,
-        in_place: bool,
-        out: &mut Out,
-    ) -> Status;
+    pub(crate) safe fn tandem_ext_leaky_relu(input: TensorRef<'_>, slope: f64, in_place: bool, out: &mut Out)
+    -> Status;
     pub(crate) safe fn tandem_ext_elu(input: TensorRef<'_>, alpha: f64, out: &mut Out) -> Status;
-    pub(crate) safe fn tandem_ext_softplus(
-        input: TensorRef<'_>,
-        threshold: f64,
-        out: &mut Out,
-    ) -> Status;
+    pub(crate) safe fn tandem_ext_softplus(input: TensorRef<'_>, threshold: f64, out: &mut Out) -> Status;
 
     // pivot.cpp
     pub(crate) safe fn tandem_ext_pivoted_conv(
@@ -252,10 +231,7 @@ unsafe extern "C" {
         pivot: TensorRef<'_>,
         out: &mut Out,
     ) -> Status;
-    pub(crate) safe fn tandem_ext_pivot_fill(
-        pivot: TensorRef<'_>,
-        factors: TensorRef<'_>,
-    ) -> Status;
+    pub(crate) safe fn tandem_ext_pivot_fill(pivot: TensorRef<'_>, factors: TensorRef<'_>) -> Status;
 
     // optim.cpp
     pub(crate) safe fn tandem_ext_fused_adam(
@@ -279,30 +255,16 @@ unsafe extern "C" {
         first_step: bool,
         options: &crate::Sgd,
     ) -> Status;
-    pub(crate) safe fn tandem_ext_ema_update(
-        targets: Tensors<'_>,
-        sources: Tensors<'_>,
-        decay: f64,
-    ) -> Status;
+    pub(crate) safe fn tandem_ext_ema_update(targets: Tensors<'_>, sources: Tensors<'_>, decay: f64) -> Status;
     pub(crate) safe fn tandem_ext_clamp_all(tensors: Tensors<'_>, lo: f64, hi: f64) -> Status;
     pub(crate) safe fn tandem_ext_all_finite(tensors: Tensors<'_>, out: &mut Out) -> Status;
 
     // context.cpp; `device` is the index of a CUDA device, or -1 for the CPU
-    pub(crate) safe fn tandem_ext_generator_new(
-        device: i64,
-        seed: u64,
-        out: &mut GeneratorPtr,
-    ) -> Status;
+    pub(crate) safe fn tandem_ext_generator_new(device: i64, seed: u64, out: &mut GeneratorPtr) -> Status;
     pub(crate) safe fn tandem_ext_generator_default(device: i64, out: &mut GeneratorPtr) -> Status;
     pub(crate) safe fn tandem_ext_generator_seed(generator: &GeneratorPtr, seed: u64) -> Status;
-    pub(crate) safe fn tandem_ext_generator_state(
-        generator: &GeneratorPtr,
-        state: &mut Buffer,
-    ) -> Status;
-    pub(crate) safe fn tandem_ext_generator_set_state(
-        generator: &GeneratorPtr,
-        state: Slice<'_, u8>,
-    ) -> Status;
+    pub(crate) safe fn tandem_ext_generator_state(generator: &GeneratorPtr, state: &mut Buffer) -> Status;
+    pub(crate) safe fn tandem_ext_generator_set_state(generator: &GeneratorPtr, state: Slice<'_, u8>) -> Status;
     pub(crate) safe fn tandem_ext_generator_normal(
         generator: &GeneratorPtr,
         tensor: TensorRef<'_>,
@@ -339,19 +301,8 @@ pub(crate) fn grad(
     retain_graph: bool,
     create_graph: bool,
 ) -> (Status, Vec<Out>) {
-    let mut grads: Vec<Out> = std::iter::repeat_with(Out::empty)
-        .take(inputs.len)
-        .collect();
+    let mut grads: Vec<Out> = std::iter::repeat_with(Out::empty).take(inputs.len).collect();
     // SAFETY: the slices are live borrows, and `grads` has the one slot for each input that is written.
-    let status = unsafe {
-        tandem_ext_grad(
-            outputs,
-            seeds,
-            inputs,
-            retain_graph,
-            create_graph,
-            grads.as_mut_ptr(),
-        )
-    };
+    let status = unsafe { tandem_ext_grad(outputs, seeds, inputs, retain_graph, create_graph, grads.as_mut_ptr()) };
     (status, grads)
 }

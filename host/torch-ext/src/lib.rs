@@ -22,6 +22,6 @@ pub use generator::{Generator, generator_state, set_generator_state};
 pub use op_trace::trace_ops;
 pub use optim::{Adam, RmsProp, Sgd, all_finite, clamp_all, ema_update, fused_adam, rmsprop, sgd};
 pub use pivot::{
-    Conv, Pivot, pivoted_conv, pivoted_embedding, pivoted_group_norm, pivoted_instance_norm,
-    pivoted_layer_norm, pivoted_linear,
+    Conv, Pivot, pivoted_conv, pivoted_embedding, pivoted_group_norm, pivoted_instance_norm, pivoted_layer_norm,
+    pivoted_linear,
 };

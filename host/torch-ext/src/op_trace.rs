@@ -12,9 +12,6 @@ pub fn trace_ops<R>(f: impl FnOnce() -> R) -> Result<(R, Vec<String>), TorchErro
     let result = f();
     let mut names = Buffer::empty();
     ffi::tandem_ext_trace_stop(&mut names).check("trace_ops")?;
-    let names = String::from_utf8_lossy(&names.to_bytes())
-        .lines()
-        .map(str::to_owned)
-        .collect();
+    let names = String::from_utf8_lossy(&names.to_bytes()).lines().map(str::to_owned).collect();
     Ok((result, names))
 }

@@ -71,13 +71,8 @@ pub fn rmsprop(
     square_avgs: &[Tensor],
     options: &RmsProp,
 ) -> Result<(), TorchError> {
-    ffi::tandem_ext_rmsprop(
-        (&refs(params)).into(),
-        (&refs(grads)).into(),
-        (&refs(square_avgs)).into(),
-        options,
-    )
-    .check("rmsprop")
+    ffi::tandem_ext_rmsprop((&refs(params)).into(), (&refs(grads)).into(), (&refs(square_avgs)).into(), options)
+        .check("rmsprop")
 }
 
 /// Hyper-parameters of [`sgd`].
@@ -121,8 +116,7 @@ pub fn sgd(
 /// This is libtorch's `lerp`; from `1 - decay >= 0.5` on it computes the same value as
 /// `source - decay (source - target)`, so that `decay = 0` copies exactly.
 pub fn ema_update(targets: &[Tensor], sources: &[Tensor], decay: f64) -> Result<(), TorchError> {
-    ffi::tandem_ext_ema_update((&refs(targets)).into(), (&refs(sources)).into(), decay)
-        .check("ema_update")
+    ffi::tandem_ext_ema_update((&refs(targets)).into(), (&refs(sources)).into(), decay).check("ema_update")
 }
 
 /// Limits every element of every tensor to `[lo, hi]`. NaN stays NaN.

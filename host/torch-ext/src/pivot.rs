@@ -26,10 +26,8 @@ pub struct Pivot {
 impl Pivot {
     /// Factors for a batch of `batch` samples, all 1. `kind` and `device` are the layers' own.
     pub fn new(batch: i64, kind: Kind, device: Device) -> Result<Self, TorchError> {
-        let factors = Tensor::f_ones([batch], (kind, device)).map_err(|error| TorchError::Op {
-            op: "Pivot::new",
-            message: error.to_string(),
-        })?;
+        let factors = Tensor::f_ones([batch], (kind, device))
+            .map_err(|error| TorchError::Op { op: "Pivot::new", message: error.to_string() })?;
         Ok(Self { factors })
     }
 
@@ -79,15 +77,8 @@ pub fn pivoted_conv(
         transposed: conv.transposed,
     };
     let mut out = Out::empty();
-    ffi::tandem_ext_pivoted_conv(
-        input.into(),
-        weight.into(),
-        bias.into(),
-        &shape,
-        pivot.factors().into(),
-        &mut out,
-    )
-    .check("pivoted_conv")?;
+    ffi::tandem_ext_pivoted_conv(input.into(), weight.into(), bias.into(), &shape, pivot.factors().into(), &mut out)
+        .check("pivoted_conv")?;
     Ok(out.take())
 }
 
@@ -99,14 +90,8 @@ pub fn pivoted_linear(
     pivot: &Pivot,
 ) -> Result<Tensor, TorchError> {
     let mut out = Out::empty();
-    ffi::tandem_ext_pivoted_linear(
-        input.into(),
-        weight.into(),
-        bias.into(),
-        pivot.factors().into(),
-        &mut out,
-    )
-    .check("pivoted_linear")?;
+    ffi::tandem_ext_pivoted_linear(input.into(), weight.into(), bias.into(), pivot.factors().into(), &mut out)
+        .check("pivoted_linear")?;
     Ok(out.take())
 }
 
@@ -182,18 +167,9 @@ pub fn pivoted_instance_norm(
 }
 
 /// Rows of `weight` `[N, E]` chosen by `indices` `[B, *]` (int64), giving `[B, *, E]`.
-pub fn pivoted_embedding(
-    indices: &Tensor,
-    weight: &Tensor,
-    pivot: &Pivot,
-) -> Result<Tensor, TorchError> {
+pub fn pivoted_embedding(indices: &Tensor, weight: &Tensor, pivot: &Pivot) -> Result<Tensor, TorchError> {
     let mut out = Out::empty();
-    ffi::tandem_ext_pivoted_embedding(
-        indices.into(),
-        weight.into(),
-        pivot.factors().into(),
-        &mut out,
-    )
-    .check("pivoted_embedding")?;
+    ffi::tandem_ext_pivoted_embedding(indices.into(), weight.into(), pivot.factors().into(), &mut out)
+        .check("pivoted_embedding")?;
     Ok(out.take())
 }

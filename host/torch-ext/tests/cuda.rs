@@ -13,10 +13,7 @@ fn opening() {
     fs::create_dir_all(&empty).unwrap();
     let error = open_cuda(&empty).unwrap_err();
     assert!(matches!(error, TorchError::NoCudaLibrary(_)), "{error}");
-    assert!(
-        error.to_string().contains("libc10_cuda.so does not exist"),
-        "{error}"
-    );
+    assert!(error.to_string().contains("libc10_cuda.so does not exist"), "{error}");
 
     // Files of the right names, but not beside the libtorch that runs.
     for name in ["libc10_cuda.so", "libtorch_cuda.so"] {

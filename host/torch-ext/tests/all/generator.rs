@@ -57,10 +57,7 @@ fn ranges_are_kept() {
     let mut generator = Generator::new(Device::Cpu, 1).unwrap();
     let whole = Tensor::empty([1000], (Kind::Int64, Device::Cpu));
     generator.randint_(&whole, 3, 6).unwrap();
-    assert_eq!(
-        (whole.min().int64_value(&[]), whole.max().int64_value(&[])),
-        (3, 5)
-    );
+    assert_eq!((whole.min().int64_value(&[]), whole.max().int64_value(&[])), (3, 5));
 }
 
 #[test]

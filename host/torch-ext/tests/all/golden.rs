@@ -1,9 +1,5 @@
 //! Made by tests/golden/optim.py with torch 2.11.0; do not edit.
-#![allow(
-    clippy::unreadable_literal,
-    clippy::excessive_precision,
-    reason = "generated"
-)]
+#![allow(clippy::unreadable_literal, clippy::excessive_precision, reason = "generated")]
 
 pub(crate) const ADAM_F64: [f64; 11] = [
     -1.497473777300418,

@@ -41,12 +41,7 @@ fn the_graph_is_kept_on_request() {
     grad(&[&y], &[None], &[&x], true, false).unwrap();
     grad(&[&y], &[None], &[&x], false, false).unwrap();
     let error = grad(&[&y], &[None], &[&x], false, false).unwrap_err();
-    assert!(
-        error
-            .to_string()
-            .contains("backward through the graph a second time"),
-        "{error}"
-    );
+    assert!(error.to_string().contains("backward through the graph a second time"), "{error}");
 }
 
 /// The gradient penalty of `y = x^3`: the norm of `3 x^2` has the derivative `6 x * 3 x^2 * 2`.
@@ -66,30 +61,18 @@ fn only_what_the_inputs_need_is_computed() {
     let image = randn(&[2, 3, 6, 6], 1).set_requires_grad(true);
     let kernel = randn(&[4, 3, 3, 3], 2).set_requires_grad(true);
     let w = randn(&[1, 64], 3).set_requires_grad(true);
-    let score = image
-        .conv2d(&kernel, None::<Tensor>, [1, 1], [0, 0], [1, 1], 1)
-        .flatten(1, -1)
-        .linear(&w, None::<Tensor>);
+    let score =
+        image.conv2d(&kernel, None::<Tensor>, [1, 1], [0, 0], [1, 1], 1).flatten(1, -1).linear(&w, None::<Tensor>);
     let seed = randn(&[2, 1], 4);
     let count = |inputs: &[&Tensor]| {
-        let (grads, ops) =
-            trace_ops(|| grad(&[&score], &[Some(&seed)], inputs, true, false)).unwrap();
+        let (grads, ops) = trace_ops(|| grad(&[&score], &[Some(&seed)], inputs, true, false)).unwrap();
         grads.unwrap();
-        let convs: Vec<String> = ops
-            .iter()
-            .filter(|op| op.starts_with("aten::convolution_backward"))
-            .cloned()
-            .collect();
+        let convs: Vec<String> =
+            ops.iter().filter(|op| op.starts_with("aten::convolution_backward")).cloned().collect();
         (convs, ops.iter().filter(|op| *op == "aten::mm").count())
     };
-    assert_eq!(
-        count(&[&image]),
-        (vec!["aten::convolution_backward[1,0,0]".to_owned()], 1)
-    );
-    assert_eq!(
-        count(&[&kernel, &w]),
-        (vec!["aten::convolution_backward[0,1,0]".to_owned()], 2)
-    );
+    assert_eq!(count(&[&image]), (vec!["aten::convolution_backward[1,0,0]".to_owned()], 1));
+    assert_eq!(count(&[&kernel, &w]), (vec!["aten::convolution_backward[0,1,0]".to_owned()], 2));
     assert_eq!(count(&[&w]), (vec![], 1));
 }
 

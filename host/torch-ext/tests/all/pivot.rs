@@ -1,8 +1,8 @@
 //! Each pivoted layer against plain autograd run sample by sample.
 
 use tandem_torch_ext::{
-    Conv, Pivot, TorchError, grad, pivoted_conv, pivoted_embedding, pivoted_group_norm,
-    pivoted_instance_norm, pivoted_layer_norm, pivoted_linear, trace_ops,
+    Conv, Pivot, TorchError, grad, pivoted_conv, pivoted_embedding, pivoted_group_norm, pivoted_instance_norm,
+    pivoted_layer_norm, pivoted_linear, trace_ops,
 };
 use tch::{Device, Kind, Tensor};
 
@@ -20,26 +20,13 @@ struct Leaves {
 impl Leaves {
     fn new(input: &[i64], params: &[&[i64]]) -> Self {
         let leaf = |size: &[i64], seed| randn(size, seed).set_requires_grad(true);
-        let params = (10..)
-            .zip(params)
-            .map(|(seed, size)| leaf(size, seed))
-            .collect();
-        Self {
-            input: leaf(input, 1),
-            params,
-        }
+        let params = (10..).zip(params).map(|(seed, size)| leaf(size, seed)).collect();
+        Self { input: leaf(input, 1), params }
     }
 
     fn to_kind(&self, kind: Kind) -> Self {
-        let params = self
-            .params
-            .iter()
-            .map(|p| p.detach().to_kind(kind))
-            .collect();
-        Self {
-            input: self.input.detach().to_kind(kind),
-            params,
-        }
+        let params = self.params.iter().map(|p| p.detach().to_kind(kind)).collect();
+        Self { input: self.input.detach().to_kind(kind), params }
     }
 }
 
@@ -54,18 +41,11 @@ fn check(
     let floats = leaves.to_kind(Kind::Float);
     let pivot = Pivot::new(batch, Kind::Float, Device::Cpu).unwrap();
     let (input, params) = (&floats.input, &floats.params);
-    assert_eq!(
-        pivoted(input, params, &pivot).unwrap(),
-        plain(input, params),
-        "float32 forward"
-    );
+    assert_eq!(pivoted(input, params, &pivot).unwrap(), plain(input, params), "float32 forward");
 
     let (input, params) = (&leaves.input, &leaves.params);
     let pivot = Pivot::new(batch, Kind::Double, Device::Cpu).unwrap();
-    let (found, expected) = (
-        pivoted(input, params, &pivot).unwrap(),
-        plain(input, params),
-    );
+    let (found, expected) = (pivoted(input, params, &pivot).unwrap(), plain(input, params));
     assert_eq!(found, expected, "forward");
 
     let delta = randn(&found.size(), 99);
@@ -86,19 +66,11 @@ fn check(
             let share = grad(&[&out], &[Some(&seed)], &[input, param], false, false).unwrap();
             sum += &share[1] * FACTORS[sample as usize];
         }
-        assert_close(
-            &found[index + 1],
-            &sum,
-            &format!("gradient of parameter {index}"),
-        );
+        assert_close(&found[index + 1], &sum, &format!("gradient of parameter {index}"));
         // Asked for alone, it comes out the same.
         let out = pivoted(input, params, &pivot).unwrap();
         let alone = grad(&[&out], &[Some(&delta)], &[param], false, false).unwrap();
-        assert_close(
-            &alone[0],
-            &sum,
-            &format!("gradient of parameter {index} alone"),
-        );
+        assert_close(&alone[0], &sum, &format!("gradient of parameter {index} alone"));
     }
     let out = pivoted(input, params, &pivot).unwrap();
     let alone = grad(&[&out], &[Some(&delta)], &[input], false, false).unwrap();
@@ -112,24 +84,9 @@ fn check_conv2d(leaves: &Leaves, conv: &Conv<'_>) {
         |x, p| {
             if conv.transposed {
                 let (stride, padding, extra) = (conv.stride, conv.padding, conv.output_padding);
-                x.conv_transpose2d(
-                    &p[0],
-                    p.get(1),
-                    stride,
-                    padding,
-                    extra,
-                    conv.groups,
-                    conv.dilation,
-                )
+                x.conv_transpose2d(&p[0], p.get(1), stride, padding, extra, conv.groups, conv.dilation)
             } else {
-                x.conv2d(
-                    &p[0],
-                    p.get(1),
-                    conv.stride,
-                    conv.padding,
-                    conv.dilation,
-                    conv.groups,
-                )
+                x.conv2d(&p[0], p.get(1), conv.stride, conv.padding, conv.dilation, conv.groups)
             }
         },
         |x, p, pivot| pivoted_conv(x, &p[0], p.get(1), conv, pivot),
@@ -148,51 +105,25 @@ const PLAIN: Conv<'_> = Conv {
 #[test]
 fn conv() {
     // Fewer outputs than inputs, then more: the weight's gradient scales the smaller of the two.
-    let strided = Conv {
-        stride: &[2, 2],
-        padding: &[1, 1],
-        ..PLAIN
-    };
-    check_conv2d(
-        &Leaves::new(&[5, 3, 8, 8], &[&[4, 3, 4, 4], &[4]]),
-        &strided,
-    );
+    let strided = Conv { stride: &[2, 2], padding: &[1, 1], ..PLAIN };
+    check_conv2d(&Leaves::new(&[5, 3, 8, 8], &[&[4, 3, 4, 4], &[4]]), &strided);
     check_conv2d(&Leaves::new(&[5, 2, 5, 5], &[&[8, 2, 3, 3], &[8]]), &PLAIN);
     check_conv2d(&Leaves::new(&[5, 2, 5, 5], &[&[8, 2, 3, 3]]), &PLAIN);
-    let odd = Conv {
-        stride: &[2, 1],
-        padding: &[0, 2],
-        dilation: &[1, 2],
-        groups: 2,
-        ..PLAIN
-    };
+    let odd = Conv { stride: &[2, 1], padding: &[0, 2], dilation: &[1, 2], groups: 2, ..PLAIN };
     check_conv2d(&Leaves::new(&[5, 4, 7, 6], &[&[6, 2, 3, 2], &[6]]), &odd);
 }
 
 #[test]
 fn transposed_conv() {
-    let conv = Conv {
-        stride: &[2, 2],
-        padding: &[1, 0],
-        output_padding: &[1, 0],
-        groups: 2,
-        transposed: true,
-        ..PLAIN
-    };
+    let conv =
+        Conv { stride: &[2, 2], padding: &[1, 0], output_padding: &[1, 0], groups: 2, transposed: true, ..PLAIN };
     check_conv2d(&Leaves::new(&[5, 4, 3, 4], &[&[4, 3, 3, 3], &[6]]), &conv);
     check_conv2d(&Leaves::new(&[5, 4, 3, 4], &[&[4, 3, 3, 3]]), &conv);
 }
 
 #[test]
 fn one_dimensional_conv() {
-    let conv = Conv {
-        stride: &[2],
-        padding: &[1],
-        output_padding: &[0],
-        dilation: &[1],
-        groups: 1,
-        transposed: false,
-    };
+    let conv = Conv { stride: &[2], padding: &[1], output_padding: &[0], dilation: &[1], groups: 1, transposed: false };
     check(
         &Leaves::new(&[5, 3, 9], &[&[4, 3, 3], &[4]]),
         |x, p| x.conv1d(&p[0], Some(&p[1]), 2, 1, 1, 1),
@@ -256,16 +187,7 @@ fn instance_norm() {
             &Leaves::new(&[5, 3, 4, 2], params),
             |x, p| {
                 let (weight, bias) = (p.first(), p.get(1));
-                x.instance_norm(
-                    weight,
-                    bias,
-                    none.as_ref(),
-                    none.as_ref(),
-                    true,
-                    0.1,
-                    1e-5,
-                    true,
-                )
+                x.instance_norm(weight, bias, none.as_ref(), none.as_ref(), true, 0.1, 1e-5, true)
             },
             |x, p, pivot| pivoted_instance_norm(x, p.first(), p.get(1), 1e-5, pivot),
         );
@@ -320,9 +242,7 @@ fn only_what_is_needed_is_computed() {
     let ops = |inputs: &[&Tensor], prefix: &str| {
         let (grads, ops) = trace_ops(|| grad(&[&y], &[Some(&delta)], inputs, true, false)).unwrap();
         grads.unwrap();
-        ops.into_iter()
-            .filter(|op| op.starts_with(prefix))
-            .collect::<Vec<_>>()
+        ops.into_iter().filter(|op| op.starts_with(prefix)).collect::<Vec<_>>()
     };
     let conv = "aten::convolution_backward";
     let norm = "aten::native_group_norm_backward";
@@ -332,11 +252,7 @@ fn only_what_is_needed_is_computed() {
     assert_eq!(ops(&[&p[0], &p[1]], conv), [format!("{conv}[0,1,1]")]);
     assert_eq!(ops(&[&p[2]], norm), [format!("{norm}[0,1,0]")]);
     assert!(ops(&[&p[2]], conv).is_empty());
-    assert_eq!(
-        ops(&[x, &p[2], &p[3]], norm),
-        [format!("{norm}[1,1,1]")],
-        "one pass for all"
-    );
+    assert_eq!(ops(&[x, &p[2], &p[3]], norm), [format!("{norm}[1,1,1]")], "one pass for all");
 }
 
 #[test]
@@ -345,13 +261,8 @@ fn a_second_derivative_is_refused() {
     let (x, p) = (&leaves.input, &leaves.params);
     let pivot = Pivot::new(5, Kind::Double, Device::Cpu).unwrap();
     let y = pivoted_group_norm(x, 2, Some(&p[0]), Some(&p[1]), 1e-5, &pivot).unwrap();
-    let error = grad(&[y.sum(None)], &[None], &[x], false, true)
-        .unwrap_err()
-        .to_string();
-    assert!(
-        error.contains("group norm has no second derivative"),
-        "{error}"
-    );
+    let error = grad(&[y.sum(None)], &[None], &[x], false, true).unwrap_err().to_string();
+    assert!(error.contains("group norm has no second derivative"), "{error}");
 }
 
 #[test]
@@ -361,24 +272,15 @@ fn errors_name_layer_and_shapes() {
     let message = |result: Result<Tensor, TorchError>| result.unwrap_err().to_string();
 
     let batch = message(pivoted_linear(&x, &w, None, &pivot));
-    assert!(
-        batch.contains("the pivot holds 4 factors, but the input is [5, 3]"),
-        "{batch}"
-    );
+    assert!(batch.contains("the pivot holds 4 factors, but the input is [5, 3]"), "{batch}");
     let four = randn(&[4, 3], 1);
     let kind = message(pivoted_linear(&four.to_kind(Kind::Float), &w, None, &pivot));
     assert!(kind.contains("the pivot is Double"), "{kind}");
     let shape = message(pivoted_linear(&four, &randn(&[2, 7], 2), None, &pivot));
-    assert!(
-        shape.starts_with("pivoted_linear failed: ") && shape.contains("4x3"),
-        "{shape}"
-    );
+    assert!(shape.starts_with("pivoted_linear failed: ") && shape.contains("4x3"), "{shape}");
     let image = randn(&[4, 6, 2, 2], 1);
     let groups = message(pivoted_group_norm(&image, 4, None, None, 1e-5, &pivot));
-    assert!(
-        groups.contains("cannot split 6 channels into 4"),
-        "{groups}"
-    );
+    assert!(groups.contains("cannot split 6 channels into 4"), "{groups}");
     let whole = message(pivoted_layer_norm(&four, &[4, 3], None, None, 1e-5, &pivot));
     assert!(whole.contains("the batch"), "{whole}");
     let fill = pivot.fill(&randn(&[5], 1)).unwrap_err().to_string();

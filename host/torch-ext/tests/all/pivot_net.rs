@@ -10,10 +10,7 @@ const BATCH: i64 = 6;
 /// Kernel, its bias, group norm's weight and bias, linear weight and bias.
 fn params() -> Vec<Tensor> {
     let sizes: [&[i64]; 6] = [&[8, 3, 4, 4], &[8], &[8], &[8], &[1, 128], &[1]];
-    (10..)
-        .zip(sizes)
-        .map(|(seed, size)| randn(size, seed).set_requires_grad(true))
-        .collect()
+    (10..).zip(sizes).map(|(seed, size)| randn(size, seed).set_requires_grad(true)).collect()
 }
 
 fn plain(x: &Tensor, p: &[Tensor]) -> Tensor {

@@ -14,11 +14,7 @@ pub(crate) fn randn(size: &[i64], seed: u64) -> Tensor {
 /// The largest difference, relative to the largest value.
 pub(crate) fn relative_error(found: &Tensor, expected: &Tensor) -> f64 {
     assert_eq!(found.size(), expected.size());
-    let scale = expected
-        .abs()
-        .max()
-        .double_value(&[])
-        .max(f64::MIN_POSITIVE);
+    let scale = expected.abs().max().double_value(&[]).max(f64::MIN_POSITIVE);
     (found - expected).abs().max().double_value(&[]) / scale
 }
 
