@@ -77,9 +77,9 @@ impl Dataset {
         }
         let mut fitted = vec![0; bytes];
         if padded {
-            pad(images, &mut fitted)
+            pad(images, &mut fitted);
         } else {
-            resize(images, &mut fitted)?
+            resize(images, &mut fitted)?;
         }
         Ok(Self { images: fitted, labels, size })
     }
@@ -183,7 +183,7 @@ mod tests {
         let sum = |gzipped: &[u8]| {
             let mut content = Vec::new();
             GzDecoder::new(gzipped).read_to_end(&mut content).unwrap();
-            Sha256::digest(content).iter().map(|b| format!("{b:02x}")).collect::<String>()
+            format!("{:x}", Sha256::digest(content))
         };
         assert_eq!(sum(DIGITS.0), "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7");
         assert_eq!(sum(DIGITS.1), "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2");

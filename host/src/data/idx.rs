@@ -133,7 +133,9 @@ mod tests {
 
     fn file(kind: u8, sizes: &[u32], values: usize) -> Vec<u8> {
         let mut bytes = vec![0, 0, kind, sizes.len() as u8];
-        sizes.iter().for_each(|s| bytes.extend(s.to_be_bytes()));
+        for size in sizes {
+            bytes.extend(size.to_be_bytes());
+        }
         bytes.extend((0..values).map(|i| i as u8));
         bytes
     }
