@@ -3,6 +3,8 @@
 //! The shipped plugins' own definitions are proven through the real binary (`tests/`); these are small networks that
 //! reach corners which no shipped plugin has.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+
 use tandem::check::{GRADIENT_TOLERANCE, check};
 use tandem_plugin_api::{
     Builder, Error, Gan, Init, Linear, Network, Norm, PenaltyAt, Scores, Symmetry, Tensor, kernel,

@@ -4,6 +4,8 @@
 //! seconds on a fresh machine.
 
 mod demo;
+#[cfg(test)]
+mod fetch_tests;
 mod libtorch;
 mod python;
 mod setup;

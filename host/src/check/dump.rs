@@ -36,7 +36,7 @@ pub fn dump(gan: &Gan, samples: i64, seed: u64) -> Result<Vec<(String, Tensor)>,
             push(&mut tensors, "separate", "discriminator", &networks.discriminator, of_d);
             push(&mut tensors, "separate", "generator", &networks.generator, of_g);
         }
-        let found = one_stage::backward(networks, &subject.losses, &subject.batch, pass, strategy)?;
+        let found = one_stage::backward(networks, &subject.losses, &subject.batch, &pass, strategy)?;
         push(&mut tensors, strategy.name(), "discriminator", &networks.discriminator, found.discriminator);
         push(&mut tensors, strategy.name(), "generator", &networks.generator, found.generator);
         if strategy == Strategy::TwoSeed {

@@ -57,7 +57,7 @@ pub(super) fn compare(gan: &Gan, subject: &Subject, seed: u64) -> Result<Vec<Str
                 continue;
             }
             let pass = forward(subject, strategy, score, seed)?;
-            let found = one_stage::backward(&subject.networks, &subject.losses, &subject.batch, pass, strategy)?;
+            let found = one_stage::backward(&subject.networks, &subject.losses, &subject.batch, &pass, strategy)?;
             results.push(StrategyError {
                 strategy: strategy.name(),
                 scores: name,

@@ -37,14 +37,12 @@ struct Variant {
 }
 
 pub(super) fn run(arguments: &Check, plugin_path: &[PathBuf]) -> anyhow::Result<ExitCode> {
-    let names: Vec<String> = match &arguments.plugin {
-        Some(name) => vec![name.clone()],
-        None => {
-            let listed = SearchPath::new(plugin_path).list();
-            // A broken file fails the check of all: it was found, and cannot be proven.
-            let files = listed.into_iter().filter(|l| l.shadowed_by.is_none());
-            files.map(|l| Ok(l.plugin?.path.display().to_string())).collect::<anyhow::Result<_>>()?
-        }
+    let names: Vec<String> = if let Some(name) = &arguments.plugin {
+        vec![name.clone()]
+    } else {
+        // A broken file fails the check of all: it was found, and cannot be proven.
+        let files = SearchPath::new(plugin_path).list().into_iter().filter(|l| l.shadowed_by.is_none());
+        files.map(|l| Ok(l.plugin?.path.display().to_string())).collect::<anyhow::Result<_>>()?
     };
     let mut passed = true;
     for name in names {

@@ -1,9 +1,4 @@
 //! The command line: arguments in, words out. What is done is done elsewhere.
-#![expect(
-    clippy::print_stdout,
-    reason = "the results of commands go to standard output; everything else to standard error"
-)]
-
 mod arguments;
 mod check;
 mod doctor;

@@ -133,10 +133,8 @@ impl Compiled {
         let first = if affine { 2 } else { 0 };
         let (weight, bias) = if affine { (at(0), at(1)) } else { (None, None) };
         let (mean, var) = (at(first), at(first + 1));
-        if pass.training && pass.track {
-            if let Some(count) = at(first + 2) {
-                let _ = count.shallow_clone().f_add_scalar_(1)?;
-            }
+        if let Some(count) = at(first + 2).filter(|_| pass.training && pass.track) {
+            let _ = count.shallow_clone().f_add_scalar_(1)?;
         }
         // Without tracking, batch statistics alone: the running ones are neither read nor written.
         let (mean, var) = if pass.training && !pass.track { (None, None) } else { (mean, var) };

@@ -152,5 +152,6 @@ pub(super) fn from_json(text: &str) -> Result<Gan, SessionError> {
 
 /// The SHA-256 of a definition, in hexadecimal.
 pub(super) fn definition_hash(definition: &str) -> String {
-    Sha256::digest(definition.as_bytes()).iter().map(|b| format!("{b:02x}")).collect()
+    let digest = Sha256::digest(definition.as_bytes());
+    digest.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
 }

@@ -68,7 +68,7 @@ pub fn gradients(
     strategy: Strategy,
 ) -> Result<Gradients, TrainError> {
     let pass = forward(networks, batch, latents, &networks.weights(true)?, strategy)?;
-    backward(networks, losses, batch, pass, strategy)
+    backward(networks, losses, batch, &pass, strategy)
 }
 
 /// The backward passes of [`gradients`], for the strategy that the forward was made for.
@@ -76,12 +76,12 @@ pub fn backward(
     networks: &Networks,
     losses: &Losses,
     batch: &Batch,
-    pass: Forward,
+    pass: &Forward,
     strategy: Strategy,
 ) -> Result<Gradients, TrainError> {
     let labels = batch.labels.as_ref();
     let seeds = losses.seeds(&Scores { real: &pass.real_scores, fake: &pass.fake_scores, labels })?;
-    let (discriminator, at_fakes) = discriminator_backward(networks, &pass, &seeds, strategy)?;
+    let (discriminator, at_fakes) = discriminator_backward(networks, pass, &seeds, strategy)?;
     let generator = grad(&[&pass.fakes], &[Some(&at_fakes)], networks.generator.learned(), false, false)?;
     Ok(Gradients {
         discriminator,

@@ -39,9 +39,9 @@ impl Trainer {
     /// Sets a stream of [`Self::RANDOM_STATES`].
     pub fn set_random_state(&mut self, name: &str, state: &[u8]) -> Result<(), TrainError> {
         if name == NOISE {
-            self.noise.set_state(state)?
+            self.noise.set_state(state)?;
         } else {
-            set_generator_state(self.noise.device(), state)?
+            set_generator_state(self.noise.device(), state)?;
         }
         Ok(())
     }

@@ -185,12 +185,11 @@ impl Trainer {
     }
 
     fn discriminator_step(&mut self, batch: &Batch, fakes: Option<&Tensor>) -> Result<(), TrainError> {
-        let fresh = match fakes {
-            Some(_) => None,
-            None => {
-                let latents = self.networks.draw_latents(batch.len(), &mut self.noise)?;
-                Some(two_stage::detached_fakes(&self.networks, batch, &latents)?)
-            }
+        let fresh = if fakes.is_none() {
+            let latents = self.networks.draw_latents(batch.len(), &mut self.noise)?;
+            Some(two_stage::detached_fakes(&self.networks, batch, &latents)?)
+        } else {
+            None
         };
         let Some(fakes) = fakes.or(fresh.as_ref()) else { return Ok(()) };
         let mut step = two_stage::discriminator(&self.networks, &self.losses, batch, fakes)?;
