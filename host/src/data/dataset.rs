@@ -2,7 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer, images::Image};
+use fast_image_resize::{
+    FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer,
+    images::{Image, ImageRef},
+};
 
 use super::{DataError, idx};
 
@@ -23,11 +26,8 @@ pub struct Dataset {
 impl Dataset {
     /// The shipped digits: 10,000, at 32 or 64 pixels.
     pub fn digits(size: usize) -> Result<Self, DataError> {
-        let plain = |bytes: &[u8]| {
-            idx::inflate(bytes.to_vec()).map_err(|source| DataError::Read { path: "the shipped digits".into(), source })
-        };
-        let images = idx::parse_images(&plain(DIGITS.0)?, Path::new("the shipped digits"))?;
-        let labels = idx::parse_labels(&plain(DIGITS.1)?, Path::new("the shipped labels"))?;
+        let images = idx::parse_images(DIGITS.0, Path::new("the shipped digits"))?;
+        let labels = idx::parse_labels(DIGITS.1, Path::new("the shipped labels"))?;
         Self::new(&images, labels, size)
     }
 
@@ -65,14 +65,21 @@ impl Dataset {
     }
 
     fn new(images: &idx::Images, labels: Vec<u8>, size: usize) -> Result<Self, DataError> {
-        let fit: fn(&[u8], &idx::Images, &mut Vec<u8>) -> Result<(), DataError> = match size {
-            32 if images.height <= 32 && images.width <= 32 => pad,
-            64 => resize,
-            _ => return Err(DataError::Size { size, height: images.height, width: images.width }),
-        };
-        let mut fitted = Vec::with_capacity(images.count * size * size);
-        for image in images.pixels.chunks_exact(images.height * images.width) {
-            fit(image, images, &mut fitted)?;
+        let &idx::Images { count, height, width, .. } = images;
+        let padded = size == 32 && height <= 32 && width <= 32;
+        if !padded && size != 64 {
+            return Err(DataError::Size { size, height, width });
+        }
+        // A file of 4 GiB can hold billions of tiny images.
+        let bytes = count.saturating_mul(size * size);
+        if bytes > idx::MOST_BYTES {
+            return Err(DataError::TooLarge { count, size, most: idx::MOST_BYTES >> 30 });
+        }
+        let mut fitted = vec![0; bytes];
+        if padded {
+            pad(images, &mut fitted);
+        } else {
+            resize(images, &mut fitted)?;
         }
         Ok(Self { images: fitted, labels, size })
     }
@@ -120,31 +127,40 @@ impl Dataset {
 }
 
 /// To 32x32 by a black border, as much on each side (2 pixels for MNIST).
-fn pad(image: &[u8], images: &idx::Images, to: &mut Vec<u8>) -> Result<(), DataError> {
-    let start = to.len();
-    to.resize(start + 32 * 32, 0);
+fn pad(images: &idx::Images, to: &mut [u8]) {
     let (top, left) = ((32 - images.height) / 2, (32 - images.width) / 2);
-    for (y, row) in image.chunks_exact(images.width).enumerate() {
-        let at = start + (top + y) * 32 + left;
-        to[at..at + images.width].copy_from_slice(row);
+    let from = images.pixels.chunks_exact(images.height * images.width);
+    for (image, framed) in from.zip(to.chunks_exact_mut(32 * 32)) {
+        for (row, line) in image.chunks_exact(images.width).zip(framed.chunks_exact_mut(32).skip(top)) {
+            line[left..left + images.width].copy_from_slice(row);
+        }
     }
-    Ok(())
 }
 
-/// To 64x64 bilinearly, as the paper's authors bring MNIST to 64.
-fn resize(image: &[u8], images: &idx::Images, to: &mut Vec<u8>) -> Result<(), DataError> {
-    let failed = |what: String| DataError::Malformed { path: "resizing to 64x64".into(), what };
-    let source = Image::from_vec_u8(images.width as u32, images.height as u32, image.to_vec(), PixelType::U8);
-    let source = source.map_err(|e| failed(e.to_string()))?;
-    let mut target = Image::new(64, 64, PixelType::U8);
+/// To 64x64 bilinearly, antialiased where it shrinks, as the paper's authors bring MNIST to 64 (torchvision's and Pillow's
+/// bilinear resize, to within 1 of 255). An image that is not square is stretched.
+fn resize(images: &idx::Images, to: &mut [u8]) -> Result<(), DataError> {
+    let (width, height) = (images.width as u32, images.height as u32);
     let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Bilinear));
-    Resizer::new().resize(&source, &mut target, &options).map_err(|e| failed(e.to_string()))?;
-    to.extend_from_slice(target.buffer());
-    Ok(())
+    let mut resizer = Resizer::new();
+    let mut one = |image, resized| -> Result<(), Box<dyn std::error::Error>> {
+        let source = ImageRef::new(width, height, image, PixelType::U8)?;
+        let mut target = Image::from_slice_u8(64, 64, resized, PixelType::U8)?;
+        Ok(resizer.resize(&source, &mut target, &options)?)
+    };
+    let from = images.pixels.chunks_exact(images.height * images.width);
+    from.zip(to.chunks_exact_mut(64 * 64))
+        .try_for_each(|(image, resized)| one(image, resized))
+        .map_err(|e| DataError::Resize(e.to_string()))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::io::Read;
+
+    use flate2::read::GzDecoder;
+    use sha2::{Digest, Sha256};
+
     use super::*;
 
     #[test]
@@ -162,10 +178,62 @@ mod tests {
     }
 
     #[test]
+    fn the_shipped_digits_are_the_published_ones() {
+        // The sums in `assets/digits/NOTICE.md`.
+        let sum = |gzipped: &[u8]| {
+            let mut content = Vec::new();
+            GzDecoder::new(gzipped).read_to_end(&mut content).unwrap();
+            format!("{:x}", Sha256::digest(content))
+        };
+        assert_eq!(sum(DIGITS.0), "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7");
+        assert_eq!(sum(DIGITS.1), "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2");
+    }
+
+    #[test]
+    fn padding_keeps_the_pixels_and_centres_them() {
+        let raw = idx::parse_images(DIGITS.0, Path::new("digits")).unwrap();
+        let digits = Dataset::digits(32).unwrap();
+        let last = &digits.images[9_999 * 32 * 32..];
+        for (y, line) in last.chunks_exact(32).enumerate() {
+            let mut expected = [0; 32];
+            if let Some(row) = y.checked_sub(2).filter(|&y| y < 28) {
+                expected[2..30].copy_from_slice(&raw.pixels[(9_999 * 28 + row) * 28..][..28]);
+            }
+            assert_eq!(line, expected, "line {y}");
+        }
+    }
+
+    #[test]
+    fn resizing_agrees_with_pillow() {
+        // Line 20 of digit 0 after Pillow 13.0's `resize((64, 64), BILINEAR)`, from column 12 to 52.
+        #[rustfmt::skip]
+        let pillow = [
+            0, 60, 126, 160, 178, 185, 177, 169, 178, 187, 196, 206, 216, 226, 234, 229, 224, 219, 213, 214, 221, 224, 224,
+            224, 224, 224, 224, 223, 220, 216, 213, 219, 224, 218, 212, 177, 126, 79, 38, 0,
+        ];
+        let digits = Dataset::digits(64).unwrap();
+        let found = &digits.images[20 * 64 + 12..20 * 64 + 52];
+        assert!(found.iter().zip(pillow).all(|(&a, b)| a.abs_diff(b) <= 1), "{found:?}");
+    }
+
+    #[test]
     fn other_sizes_are_refused_with_what_there_is() {
         assert_eq!(
             Dataset::digits(48).unwrap_err().to_string(),
-            "image_size = 48 is not supported for 28x28 images: use 32 (padded) or 64 (resized)"
+            "image_size = 48 is not supported for 28x28 images: use 64 (resized), or 32 (padded) if they are no larger"
+        );
+        let large = idx::Images { count: 1, height: 40, width: 4, pixels: vec![7; 160] };
+        let message = Dataset::new(&large, Vec::new(), 32).unwrap_err().to_string();
+        assert!(message.starts_with("image_size = 32 is not supported for 40x4 images"), "{message}");
+        assert_eq!(Dataset::new(&large, Vec::new(), 64).unwrap().images, [7; 64 * 64]);
+    }
+
+    #[test]
+    fn more_than_can_be_held_is_refused_before_it_is_taken() {
+        let many = idx::Images { count: 2 << 30, height: 1, width: 1, pixels: Vec::new() };
+        assert_eq!(
+            Dataset::new(&many, Vec::new(), 64).unwrap_err().to_string(),
+            "2147483648 images at 64x64 take more than 4 GiB of memory; use a smaller data set"
         );
     }
 

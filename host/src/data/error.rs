@@ -42,7 +42,9 @@ pub enum DataError {
         found: usize,
     },
     /// Images cannot be brought to this size.
-    #[error("image_size = {size} is not supported for {height}x{width} images: use 32 (padded) or 64 (resized)")]
+    #[error(
+        "image_size = {size} is not supported for {height}x{width} images: use 64 (resized), or 32 (padded) if they are no larger"
+    )]
     Size {
         /// What was asked for.
         size: usize,
@@ -51,11 +53,34 @@ pub enum DataError {
         /// The images' width.
         width: usize,
     },
+    /// The images do not fit into memory.
+    #[error("{count} images at {size}x{size} take more than {most} GiB of memory; use a smaller data set")]
+    TooLarge {
+        /// How many images there are.
+        count: usize,
+        /// What was asked for.
+        size: usize,
+        /// The most that is taken, in GiB.
+        most: usize,
+    },
+    /// The images could not be resized; the library's words.
+    #[error("cannot resize the images: {0}")]
+    Resize(String),
     /// A batch cannot be filled.
     #[error("batch_size = {batch} is more than the {samples} images of the data set; lower it")]
     BatchSize {
         /// What was asked for.
         batch: usize,
+        /// What there is.
+        samples: usize,
+    },
+    /// A sampler's position lies outside the data.
+    #[error(
+        "cannot go on after {offset} images of an epoch: the data set has {samples}; is it the one that the run began with?"
+    )]
+    Position {
+        /// The position's images of its epoch.
+        offset: u64,
         /// What there is.
         samples: usize,
     },

@@ -1,17 +1,17 @@
 //! The IDX form of MNIST: a magic number, big-endian sizes, then bytes; gzipped or not, told by content.
 
 use std::{
-    fs,
-    io::{self, Read},
+    fs::{self, File},
+    io::{self, BufRead, BufReader, Read},
     path::Path,
 };
 
-use flate2::read::GzDecoder;
+use flate2::bufread::GzDecoder;
 
 use super::DataError;
 
-/// Files beyond this are no IDX that anyone trains on from memory.
-const MOST_BYTES: u64 = 4 << 30;
+/// Data sets beyond this are none that anyone trains on from memory.
+pub(super) const MOST_BYTES: usize = 4 << 30;
 
 /// Images as they lie in the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,111 +28,126 @@ pub struct Images {
 
 /// Reads `idx3-ubyte` images.
 pub fn read_images(path: &Path) -> Result<Images, DataError> {
-    parse_images(&read(path)?, path)
+    parse_images(open(path)?, path)
 }
 
 /// Reads `idx1-ubyte` labels.
 pub fn read_labels(path: &Path) -> Result<Vec<u8>, DataError> {
-    parse_labels(&read(path)?, path)
+    parse_labels(open(path)?, path)
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, DataError> {
-    let bytes = fs::read(path).map_err(|source| DataError::Read { path: path.to_owned(), source })?;
-    inflate(bytes).map_err(|source| DataError::Malformed {
+fn open(path: &Path) -> Result<BufReader<File>, DataError> {
+    let failed = |source| DataError::Read { path: path.to_owned(), source };
+    // Before it is opened: opening a pipe would wait for its writer.
+    if !fs::metadata(path).map_err(failed)?.is_file() {
+        return Err(failed(io::Error::other("it is not a regular file")));
+    }
+    File::open(path).map(BufReader::new).map_err(failed)
+}
+
+pub(super) fn parse_images(source: impl BufRead, path: &Path) -> Result<Images, DataError> {
+    let ([count, height, width], pixels) = parse(source, path)?;
+    Ok(Images { count, height, width, pixels })
+}
+
+pub(super) fn parse_labels(source: impl BufRead, path: &Path) -> Result<Vec<u8>, DataError> {
+    let ([_], labels) = parse(source, path)?;
+    Ok(labels)
+}
+
+/// The sizes and the values of an IDX file of `D` dimensions.
+fn parse<const D: usize>(mut source: impl BufRead, path: &Path) -> Result<([usize; D], Vec<u8>), DataError> {
+    let unread = |source| DataError::Read { path: path.to_owned(), source };
+    if !source.fill_buf().map_err(unread)?.starts_with(&[0x1f, 0x8b]) {
+        return parse_plain(source, path, unread);
+    }
+    parse_plain(GzDecoder::new(source), path, |source| DataError::Malformed {
         path: path.to_owned(),
         what: format!("its gzip stream is broken: {source}; fetch the file again"),
     })
 }
 
-/// The bytes themselves, or what they hold if they begin as a gzip stream does.
-pub(super) fn inflate(bytes: Vec<u8>) -> io::Result<Vec<u8>> {
-    if !bytes.starts_with(&[0x1f, 0x8b]) {
-        return Ok(bytes);
-    }
-    let mut plain = Vec::new();
-    let read = GzDecoder::new(&bytes[..]).take(MOST_BYTES + 1).read_to_end(&mut plain)?;
-    if read as u64 > MOST_BYTES {
-        return Err(io::Error::other(format!("it holds more than {MOST_BYTES} bytes")));
-    }
-    Ok(plain)
-}
-
-pub(super) fn parse_images(bytes: &[u8], path: &Path) -> Result<Images, DataError> {
-    let (sizes, pixels) = parse::<3>(bytes, path)?;
-    let [count, height, width] = sizes;
-    Ok(Images { count, height, width, pixels: pixels.to_vec() })
-}
-
-pub(super) fn parse_labels(bytes: &[u8], path: &Path) -> Result<Vec<u8>, DataError> {
-    Ok(parse::<1>(bytes, path)?.1.to_vec())
-}
-
-/// The sizes and the values of an IDX file of `D` dimensions, held to what the file really has.
-fn parse<'a, const D: usize>(bytes: &'a [u8], path: &Path) -> Result<([usize; D], &'a [u8]), DataError> {
-    let wrong = |what: String| DataError::Malformed { path: path.to_owned(), what };
-    let header = 4 + 4 * D;
-    if bytes.len() < header {
-        return Err(wrong(format!(
-            "truncated in the header: an IDX header of {D} sizes is {header} bytes, found {}",
-            bytes.len()
-        )));
-    }
-    match bytes[..4] {
-        [0, 0, 8, d] if usize::from(d) == D => {}
-        [0, 0, 8, d] => {
-            return Err(wrong(format!(
-                "it has {d} dimensions, expected {D} ({})",
-                if D == 3 { "images" } else { "labels" }
-            )));
+/// Memory is taken as values arrive, never for what a header merely promises.
+fn parse_plain<const D: usize>(
+    mut source: impl Read,
+    path: &Path,
+    failed: impl Fn(io::Error) -> DataError,
+) -> Result<([usize; D], Vec<u8>), DataError> {
+    let wrong = |what| DataError::Malformed { path: path.to_owned(), what };
+    let mut header = Vec::new();
+    source.by_ref().take(4 + 4 * D as u64).read_to_end(&mut header).map_err(&failed)?;
+    let sizes = parse_header::<D>(&header).map_err(wrong)?;
+    let want = sizes.iter().try_fold(1_usize, |n, &s| n.checked_mul(s)).filter(|&n| n <= MOST_BYTES);
+    let want = want.ok_or_else(|| {
+        wrong(format!("its sizes {sizes:?} are absurd: at most {} GiB can be trained on", MOST_BYTES >> 30))
+    })?;
+    let mut values = Vec::new();
+    // One more than wanted shows what is left over, and makes gzip check its sum at the end.
+    source.take(want as u64 + 1).read_to_end(&mut values).map_err(&failed)?;
+    match values.len() {
+        found if found < want => Err(wrong(format!(
+            "truncated: sizes {sizes:?} need {want} bytes after the header, found {found}; fetch the file again"
+        ))),
+        found if found > want => {
+            Err(wrong(format!("it goes on after the {want} bytes that its sizes {sizes:?} need; is it damaged?")))
         }
-        [0, 0, kind, _] => {
-            return Err(wrong(format!("its values are of IDX type {kind:#04x}, expected 0x08 (unsigned bytes)")));
+        _ => Ok((sizes, values)),
+    }
+}
+
+/// The sizes in a header of `D` dimensions; what is wrong with it otherwise.
+fn parse_header<const D: usize>(header: &[u8]) -> Result<[usize; D], String> {
+    let length = 4 + 4 * D;
+    match *header {
+        [] => return Err("the file is empty".into()),
+        [0, 0, 8, d, ..] if usize::from(d) == D => {}
+        [0, 0, 8, d, ..] => {
+            let what = if D == 3 { "images" } else { "labels" };
+            return Err(format!("it has {d} dimensions, expected {D} ({what})"));
+        }
+        [0, 0, kind, _, ..] => {
+            return Err(format!("its values are of IDX type {kind:#04x}, expected 0x08 (unsigned bytes)"));
         }
         _ => {
-            let found: Vec<String> = bytes[..4].iter().map(|b| format!("{b:02x}")).collect();
-            return Err(wrong(format!(
-                "not an IDX file: it begins with {}, expected 00 00 08 {D:02x}",
-                found.join(" ")
-            )));
+            let found: Vec<String> = header.iter().take(4).map(|b| format!("{b:02x}")).collect();
+            return Err(format!("not an IDX file: it begins with {}, expected 00 00 08 {D:02x}", found.join(" ")));
         }
     }
+    if header.len() < length {
+        return Err(format!("truncated in the header: {D} sizes make it {length} bytes, found {}", header.len()));
+    }
     let mut sizes = [0; D];
-    for (size, word) in sizes.iter_mut().zip(bytes[4..header].chunks_exact(4)) {
+    for (size, word) in sizes.iter_mut().zip(header[4..].chunks_exact(4)) {
         *size = word.iter().fold(0_usize, |n, &b| n << 8 | usize::from(b));
     }
-    if sizes.contains(&0) {
-        return Err(wrong(format!("it is empty: its sizes are {sizes:?}")));
-    }
-    let want = sizes.iter().try_fold(1_usize, |n, &s| n.checked_mul(s)).filter(|&n| n as u64 <= MOST_BYTES);
-    let have = bytes.len() - header;
-    match want {
-        Some(want) if want == have => Ok((sizes, &bytes[header..])),
-        Some(want) if want > have => Err(wrong(format!(
-            "truncated: sizes {sizes:?} need {want} bytes after the header, found {have}; fetch the file again"
-        ))),
-        Some(want) => Err(wrong(format!(
-            "{} bytes too many: sizes {sizes:?} need {want} after the header, found {have}",
-            have - want
-        ))),
-        None => Err(wrong(format!("its sizes {sizes:?} are absurd; the file has {have} bytes after the header"))),
-    }
+    if sizes.contains(&0) { Err(format!("it holds nothing: its sizes are {sizes:?}")) } else { Ok(sizes) }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
+
     use proptest::prelude::*;
 
     use super::*;
 
     fn file(kind: u8, sizes: &[u32], values: usize) -> Vec<u8> {
         let mut bytes = vec![0, 0, kind, sizes.len() as u8];
-        sizes.iter().for_each(|s| bytes.extend(s.to_be_bytes()));
+        for size in sizes {
+            bytes.extend(size.to_be_bytes());
+        }
         bytes.extend((0..values).map(|i| i as u8));
         bytes
     }
 
     fn images(bytes: &[u8]) -> Result<Images, String> {
         parse_images(bytes, Path::new("digits")).map_err(|e| e.to_string())
+    }
+
+    fn gzipped(bytes: &[u8]) -> Vec<u8> {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        encoder.write_all(bytes).unwrap();
+        encoder.finish().unwrap()
     }
 
     #[test]
@@ -144,33 +159,67 @@ mod tests {
     #[test]
     fn says_what_is_wrong_with_a_file() {
         let message = |bytes: &[u8]| images(bytes).unwrap_err();
-        assert_eq!(message(&[]), "digits: truncated in the header: an IDX header of 3 sizes is 16 bytes, found 0");
+        let whole = file(8, &[2, 3, 4], 25);
+        assert_eq!(message(&[]), "digits: the file is empty");
+        assert_eq!(message(&whole[..15]), "digits: truncated in the header: 3 sizes make it 16 bytes, found 15");
         assert_eq!(
-            message(&file(8, &[2, 3, 4], 23)),
+            message(&whole[..16 + 23]),
             "digits: truncated: sizes [2, 3, 4] need 24 bytes after the header, found 23; fetch the file again"
         );
         assert_eq!(
-            message(&file(8, &[2, 3, 4], 25)),
-            "digits: 1 bytes too many: sizes [2, 3, 4] need 24 after the header, found 25"
+            message(&whole),
+            "digits: it goes on after the 24 bytes that its sizes [2, 3, 4] need; is it damaged?"
         );
         assert_eq!(
             message(&file(13, &[2, 3, 4], 24)),
             "digits: its values are of IDX type 0x0d, expected 0x08 (unsigned bytes)"
         );
         assert_eq!(message(&file(8, &[24], 24)), "digits: it has 1 dimensions, expected 3 (images)");
-        assert_eq!(message(&file(8, &[0, 3, 4], 0)), "digits: it is empty: its sizes are [0, 3, 4]");
+        assert_eq!(message(&file(8, &[0, 3, 4], 0)), "digits: it holds nothing: its sizes are [0, 3, 4]");
         assert_eq!(
             message(b"PNG file, not an IDX"),
             "digits: not an IDX file: it begins with 50 4e 47 20, expected 00 00 08 03"
         );
-        assert!(message(&file(8, &[u32::MAX; 3], 24)).contains("are absurd"));
+        assert_eq!(
+            message(&file(8, &[u32::MAX; 3], 24)),
+            "digits: its sizes [4294967295, 4294967295, 4294967295] are absurd: at most 4 GiB can be trained on"
+        );
+    }
+
+    #[test]
+    fn gzip_is_told_by_content_and_its_damage_is_named() {
+        let plain = file(8, &[2, 3, 4], 24);
+        let whole = gzipped(&plain);
+        assert_eq!(images(&whole).unwrap(), images(&plain).unwrap());
+        let cut = images(&whole[..whole.len() - 9]).unwrap_err();
+        assert!(cut.starts_with("digits: its gzip stream is broken: "), "{cut}");
+        let mut wrong_sum = whole;
+        let sum = wrong_sum.len() - 8;
+        wrong_sum[sum] ^= 1;
+        let damaged = images(&wrong_sum).unwrap_err();
+        assert!(damaged.starts_with("digits: its gzip stream is broken: "), "{damaged}");
+        assert_eq!(
+            images(&gzipped(&plain[..30])).unwrap_err(),
+            "digits: truncated: sizes [2, 3, 4] need 24 bytes after the header, found 14; fetch the file again"
+        );
+    }
+
+    #[test]
+    fn what_is_no_file_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let message = read_images(folder.path()).unwrap_err().to_string();
+        assert!(message.ends_with("it is not a regular file"), "{message}");
+        let message = read_labels(&folder.path().join("none")).unwrap_err().to_string();
+        assert!(message.starts_with("cannot read ") && message.contains("No such file"), "{message}");
     }
 
     proptest! {
         #[test]
         fn random_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..64)) {
             let _ = images(&bytes);
-            let _ = inflate(bytes);
+            let _ = images(&gzipped(&bytes));
+            let _ = images(&[&[0x1f, 0x8b, 8, 0], &bytes[..]].concat());
+            let _ = images(&[&[0, 0, 8, 3], &bytes[..]].concat());
         }
 
         #[test]

@@ -33,11 +33,17 @@ pub struct Prefetch {
 impl Prefetch {
     /// Starts filling batches in the sampler's order.
     pub fn start(dataset: Dataset, sampler: Sampler) -> Result<Self, DataError> {
+        Self::spawn(move |ready, spare| fill(&dataset, sampler, ready, spare))
+    }
+
+    fn spawn(
+        fill: impl FnOnce(&SyncSender<HostBatch>, &Receiver<HostBatch>) + Send + 'static,
+    ) -> Result<Self, DataError> {
         let (to_trainer, ready) = sync_channel(AHEAD);
         let (spare, from_trainer) = sync_channel::<HostBatch>(AHEAD + 1);
         let thread = std::thread::Builder::new()
             .name("batches".into())
-            .spawn(move || fill(&dataset, sampler, &to_trainer, &from_trainer))
+            .spawn(move || fill(&to_trainer, &from_trainer))
             .map_err(|e| DataError::Worker(e.to_string()))?;
         Ok(Self { ready: Some(ready), spare: Some(spare), thread: Some(thread) })
     }
@@ -116,6 +122,20 @@ mod tests {
         let second = batches.next_batch().unwrap();
         let mut resumed = prefetch(first.after.unwrap());
         assert_eq!(resumed.next_batch().unwrap(), second);
+    }
+
+    #[test]
+    fn a_panic_in_the_thread_is_an_error_that_says_so() {
+        let mut batches = Prefetch::spawn(|ready, _| {
+            ready.send(HostBatch::default()).unwrap();
+            panic!("no image {}", 7)
+        })
+        .unwrap();
+        assert_eq!(batches.next_batch().unwrap(), HostBatch::default());
+        let message = batches.next_batch().unwrap_err().to_string();
+        assert_eq!(message, "the thread that prepares batches stopped: no image 7");
+        assert!(batches.next_batch().is_err());
+        batches.recycle(HostBatch::default());
     }
 
     #[test]

@@ -29,6 +29,9 @@ impl Sampler {
         if batch == 0 || batch > samples {
             return Err(DataError::BatchSize { batch, samples });
         }
+        if state.offset > samples as u64 {
+            return Err(DataError::Position { offset: state.offset, samples });
+        }
         let mut sampler = Self { order: (0..samples as u32).collect(), batch, state };
         sampler.shuffle();
         Ok(sampler)
@@ -103,6 +106,13 @@ mod tests {
     fn a_batch_larger_than_the_data_is_refused() {
         let message = Sampler::new(3, 4, START).unwrap_err().to_string();
         assert_eq!(message, "batch_size = 4 is more than the 3 images of the data set; lower it");
+    }
+
+    #[test]
+    fn a_position_past_the_data_is_refused() {
+        assert!(Sampler::new(3, 2, SamplerState { offset: 3, ..START }).is_ok());
+        let message = Sampler::new(3, 2, SamplerState { offset: u64::MAX, ..START }).unwrap_err().to_string();
+        assert!(message.starts_with("cannot go on after 18446744073709551615 images of an epoch"), "{message}");
     }
 
     proptest! {
