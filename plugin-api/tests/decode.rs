@@ -6,7 +6,7 @@
 use proptest::prelude::*;
 use tandem_plugin_api::{
     Builder, Defaults, Gan, Linear, Network, Norm, PenaltyAt, Stages, formula, kernel,
-    opset::{FieldInfo, TABLE},
+    opset::{Arity, FieldInfo, TABLE},
     options::Images,
     value::{Definition, Graph, Named, Node, Value},
 };
@@ -43,9 +43,16 @@ fn any_value() -> impl Strategy<Value = Value> {
     ]
 }
 
+/// The ends of what is allowed, all at once in one node: what makes products overflow, and chance hardly ever does.
+fn extreme() -> impl Strategy<Value = i64> {
+    prop_oneof![Just(1), Just(1 << 19), Just(1 << 20)]
+}
+
 /// A value of the kind that the field wants.
-fn fitting(field: &FieldInfo) -> BoxedStrategy<Value> {
+fn fitting(field: &FieldInfo, extremes: bool) -> BoxedStrategy<Value> {
     match field.kind {
+        "an integer" if extremes => extreme().prop_map(Value::Int).boxed(),
+        "two integers" if extremes => extreme().prop_map(|n| Value::Ints(vec![n, n])).boxed(),
         "a boolean" => any::<bool>().prop_map(Value::Bool).boxed(),
         "an integer" => integer().prop_map(Value::Int).boxed(),
         "a finite number" => number().prop_map(Value::Float).boxed(),
@@ -58,14 +65,14 @@ fn fitting(field: &FieldInfo) -> BoxedStrategy<Value> {
     }
 }
 
-fn attributes(fields: &'static [FieldInfo]) -> impl Strategy<Value = Vec<Named<Value>>> {
+fn attributes(fields: &'static [FieldInfo], extremes: bool) -> impl Strategy<Value = Vec<Named<Value>>> {
     let each: Vec<_> = fields
         .iter()
         .map(|f| {
-            let present = fitting(f).prop_map(|v| Some(Named::new(f.name, v)));
+            let present = fitting(f, extremes).prop_map(|v| Some(Named::new(f.name, v)));
             let other = any_value().prop_map(|v| Some(Named::new(f.name, v)));
             // A field with a default is mostly left to it, so that more than one node in a thousand is accepted.
-            let absent = if f.default.is_some() { 20 } else { 1 };
+            let absent = if f.default.is_some() && !extremes { 20 } else { 1 };
             prop_oneof![12 => present, 1 => other, absent => Just(None)]
         })
         .collect();
@@ -73,9 +80,14 @@ fn attributes(fields: &'static [FieldInfo]) -> impl Strategy<Value = Vec<Named<V
 }
 
 fn node() -> impl Strategy<Value = Node> {
-    let known = (0..TABLE.len()).prop_flat_map(|i| {
-        let inputs = prop::collection::vec(0..12_u32, 0..4);
-        (inputs, attributes(TABLE[i].fields)).prop_map(move |(inputs, attributes)| Node {
+    let known = (0..TABLE.len(), prop::bool::weighted(0.3)).prop_flat_map(|(i, extremes)| {
+        let arity = match TABLE[i].arity {
+            Arity::Exactly(n) => n..=n,
+            Arity::AtLeast(n) => n..=n + 2,
+        };
+        let several = prop::collection::vec(0..12_u32, 0..4);
+        let inputs = prop_oneof![9 => prop::collection::vec(0..12_u32, arity), 1 => several];
+        (inputs, attributes(TABLE[i].fields, extremes)).prop_map(move |(inputs, attributes)| Node {
             op: TABLE[i].name.into(),
             inputs,
             attributes,
@@ -136,7 +148,7 @@ fn mend(graph: &mut Graph) {
 
 /// The graph grown node by node, leaving out what is refused: most of what is left is deep and valid.
 fn grown(nodes: Vec<Node>) -> Network {
-    let mut graph = Graph { nodes: vec![input("image", &[4, 8, 8], false)], outputs: vec![0] };
+    let mut graph = Graph { nodes: vec![input("image", &[16, 8, 8], false)], outputs: vec![0] };
     let labels = input("y", &[], true);
     for (i, mut node) in std::iter::once(labels).chain(nodes).enumerate() {
         // Inputs among the newest nodes; names of their own.

@@ -1,7 +1,8 @@
 """The PyTorch twin of the shipped DCGAN backbone: the one place in Python that knows its layers and their names.
 
 Both networks can be built from sizes, or from a state_dict alone (sizes, bias and norm are read off the tensors).
-The number of groups of a GroupNorm is not in a state_dict; it is the largest one up to 32 that divides the channels.
+The number of groups of a GroupNorm is not in a state_dict; it is the largest one up to 32 that
+divides the channels and leaves at least 8 of them in each group.
 """
 
 from __future__ import annotations
@@ -16,12 +17,14 @@ from torch.nn import functional as F
 State = Mapping[str, Tensor]
 NORMS = ("group", "batch", "none", "spectral")
 GROUPS = 32
+CHANNELS_IN_GROUP = 8
 M = TypeVar("M", bound=nn.Module)
 
 
 def groups(channels: int) -> int:
-    """The most groups, up to 32, that share `channels` evenly."""
-    return next(count for count in range(GROUPS, 0, -1) if channels % count == 0)
+    """The most groups, up to 32, that share `channels` evenly with at least 8 in each."""
+    most = min(GROUPS, channels // CHANNELS_IN_GROUP)
+    return next((count for count in range(most, 0, -1) if channels % count == 0), 1)
 
 
 def stages(size: int) -> int:
