@@ -135,7 +135,7 @@ impl Compiled {
                 );
                 forgets && readers[k] == 1 && k != self.output
             });
-            self.steps[i].in_place = spare && matches!(self.steps[i].op, Op::Relu {} | Op::LeakyRelu { .. });
+            self.steps[i].in_place = spare && overwrites(&self.steps[i].op);
         }
         for (value, reader) in last {
             if value != self.output {
@@ -198,5 +198,14 @@ impl Compiled {
             Slot::Learned(i) => &self.learned[i],
             Slot::Buffer(i) => &self.buffers[i].tensor,
         }
+    }
+}
+
+/// Activations whose backward can read the sign of the input from the output.
+fn overwrites(op: &Op) -> bool {
+    match op {
+        Op::Relu {} => true,
+        Op::LeakyRelu { negative_slope } => *negative_slope >= 0.0,
+        _ => false,
     }
 }
