@@ -1,0 +1,165 @@
+//! Training through the real binary: what a run leaves behind, and that it can be stopped anywhere and gone on with.
+
+use std::{fs, process::Stdio, thread::sleep, time::Duration};
+
+use predicates::{prelude::PredicateBooleanExt as _, str::contains};
+use tandem_tests::{Playground, binary};
+
+const WEIGHTS: [&str; 4] = ["generator", "generator_ema", "discriminator", "trainer"];
+
+#[test]
+fn a_run_leaves_what_its_page_promises() {
+    let here = Playground::default();
+    here.train("run", &[])
+        .assert()
+        .success()
+        .stdout(contains("trained to step 6").and(contains("step-6/generator.safetensors")))
+        .stderr(contains("one stage, strategy pivoted"));
+    for name in ["config.toml", "definition.json", "plugin.json", "metrics.jsonl", "latest", "log", "losses.png"] {
+        assert!(fs::metadata(here.path(&format!("run/{name}"))).is_ok(), "{name}");
+    }
+    for name in ["step-00000000.png", "step-00000003.png", "step-00000006.png"] {
+        assert!(here.read(&format!("run/samples/{name}")).starts_with(b"\x89PNG"), "{name}");
+    }
+    let metrics = String::from_utf8(here.read("run/metrics.jsonl")).unwrap();
+    let steps: Vec<u64> = metrics
+        .lines()
+        .map(|l| serde_json::from_str::<serde_json::Value>(l).unwrap()["step"].as_u64().unwrap())
+        .collect();
+    assert_eq!(steps, [2, 3, 4, 6]);
+}
+
+#[test]
+fn every_method_trains_in_both_modes() {
+    for plugin in ["dcgan", "lsgan", "wgan", "relgan"] {
+        for stages in ["one", "two"] {
+            let here = Playground::new(&format!("plugin = \"{plugin}\"\nstages = \"{stages}\""));
+            here.train("run", &["--set", "steps=2"]).assert().success();
+        }
+    }
+}
+
+#[test]
+fn two_stages_can_use_fakes_again_and_every_strategy_can_be_forced() {
+    let here = Playground::default();
+    here.train("two", &["--set", "stages=two", "--set", "reuse_fakes=true"])
+        .assert()
+        .success()
+        .stderr(contains("used again"));
+    for strategy in ["scaled", "pivoted", "two-seed"] {
+        here.train(strategy, &["--set", &format!("strategy={strategy}")])
+            .assert()
+            .success()
+            .stderr(contains(format!("strategy {strategy}: asked for in the config")));
+    }
+    here.train("batch", &["--set", "options.norm=batch"])
+        .assert()
+        .success()
+        .stderr(contains("strategy two-seed: layer"));
+}
+
+/// The same configuration and seed give the same bytes; looking at a run (samples, readings) does not change it.
+#[test]
+fn equal_runs_give_equal_bytes() {
+    let here = Playground::default();
+    here.train("a", &[]).assert().success();
+    here.train("b", &["--set", "sample_every=1", "--set", "log_every=1"]).assert().success();
+    for part in ["generator", "generator_ema", "discriminator"] {
+        let file = |run| here.read(&format!("{run}/checkpoints/step-6/{part}.safetensors"));
+        assert_eq!(file("a"), file("b"), "{part}");
+    }
+}
+
+/// 200 steps equal 100, a kill -9, and 100 more: byte for byte, in everything that the next step depends on.
+#[test]
+fn a_killed_run_goes_on_as_if_nothing_had_happened() {
+    let here = Playground::new("keep_checkpoints = 0");
+    let more = ["--set", "steps=200", "--set", "checkpoint_every=50", "--set", "sample_every=1000"];
+    here.train("whole", &more).assert().success();
+    let mut child = std::process::Command::new(binary())
+        .args(["train", &here.path("config.toml"), "--out", &here.path("cut")])
+        .args(more)
+        .env("OMP_NUM_THREADS", "1")
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    while fs::metadata(here.path("cut/checkpoints/step-100")).is_err() {
+        assert!(child.try_wait().unwrap().is_none(), "the run ended before its checkpoint was seen");
+        sleep(Duration::from_millis(2));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    here.train("cut", &more).arg("--resume").assert().success().stderr(contains("going on at step 1"));
+    for part in WEIGHTS {
+        let file = |run| here.read(&format!("{run}/checkpoints/step-200/{part}.safetensors"));
+        assert_eq!(file("whole"), file("cut"), "{part}");
+    }
+}
+
+#[test]
+fn ctrl_c_saves_and_leaves_with_130() {
+    let here = Playground::default();
+    let mut child = std::process::Command::new(binary())
+        .args(["train", &here.path("config.toml"), "--out", &here.path("run"), "--set", "steps=100000"])
+        .stderr(Stdio::null())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    while fs::metadata(here.path("run/checkpoints/step-3")).is_err() {
+        sleep(Duration::from_millis(2));
+    }
+    let killed = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert!(killed.success());
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    let latest = String::from_utf8(here.read("run/latest")).unwrap();
+    let step: u64 = latest.trim().strip_prefix("step-").unwrap().parse().unwrap();
+    here.train("run", &["--resume", "--set", &format!("steps={}", step + 2)])
+        .assert()
+        .success()
+        .stderr(contains(format!("going on at step {step}")));
+}
+
+#[test]
+fn a_resume_under_another_config_is_refused_with_the_difference() {
+    let here = Playground::default();
+    here.train("run", &[]).assert().success();
+    here.train("run", &["--resume", "--set", "generator.learning_rate=1e-3"])
+        .assert()
+        .code(2)
+        .stderr(contains("generator.learning_rate").and(contains("0.001").or(contains("1e-3"))));
+}
+
+#[test]
+fn a_second_process_on_the_same_run_is_refused() {
+    let here = Playground::default();
+    let mut first = std::process::Command::new(binary())
+        .args(["train", &here.path("config.toml"), "--out", &here.path("run"), "--set", "steps=100000"])
+        .stderr(Stdio::null())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    while fs::metadata(here.path("run/checkpoints/step-3")).is_err() {
+        sleep(Duration::from_millis(2));
+    }
+    let pid = first.id().to_string();
+    here.train("run", &["--resume", "--set", "steps=100000"]).assert().failure().stderr(contains(pid));
+    first.kill().unwrap();
+    first.wait().unwrap();
+}
+
+#[test]
+fn samples_need_the_run_directory_alone() {
+    let here = Playground::default();
+    here.train("run", &[]).assert().success();
+    let (run, png) = (here.path("run"), here.path("grid.png"));
+    let sample = |weights: &str| {
+        tandem_tests::tandem(&["sample", &run, "--num", "9", "--seed", "5", weights, "--out", &png])
+            .env("TANDEM_PLUGIN_PATH", "/nowhere")
+            .assert()
+            .success();
+        here.read("grid.png")
+    };
+    let averaged = sample("--ema");
+    assert_eq!(averaged, sample("--ema"));
+    assert_ne!(averaged, sample("--raw"));
+}
