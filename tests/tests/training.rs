@@ -89,7 +89,7 @@ fn a_killed_run_goes_on_as_if_nothing_had_happened() {
     }
     child.kill().unwrap();
     child.wait().unwrap();
-    here.train("cut", &more).arg("--resume").assert().success().stderr(contains("going on at step 1"));
+    here.train("cut", &more).arg("--resume").assert().success().stderr(contains("going on at step"));
     for part in WEIGHTS {
         let file = |run| here.read(&format!("{run}/checkpoints/step-200/{part}.safetensors"));
         assert_eq!(file("whole"), file("cut"), "{part}");

@@ -69,6 +69,9 @@ impl Subject {
         tch::manual_seed(seed as i64);
         let mut generator = Generator::new(Device::Cpu, seed)?;
         let networks = Networks::new(gan, Kind::Double, &mut generator)?;
+        for compiled in [&networks.generator, &networks.discriminator] {
+            enliven(compiled.learned(), &mut generator)?;
+        }
         let image = gan.discriminator.input("image").map(|t| t.shape.with_batch(samples)).unwrap_or_default();
         let images = Tensor::f_zeros(&image[..], (Kind::Double, Device::Cpu))?;
         generator.uniform_(&images, -1.0, 1.0)?;
@@ -77,6 +80,26 @@ impl Subject {
         let losses = Losses::new(gan, Kind::Double, Device::Cpu)?;
         Ok(Self { networks, losses, batch: Batch { images, labels: Some(labels) }, latents })
     }
+}
+
+/// Draws weights at which signals neither vanish nor explode, and biases and scales away from 0 and 1.
+///
+/// At usual first values (`N(0, 0.02²)`) a deep D without norms gives scores and slopes near 0, in which a finite
+/// difference drowns, and no bias or scale would be put to the test.
+fn enliven(learned: &[Tensor], generator: &mut Generator) -> Result<(), TrainError> {
+    let _guard = tch::no_grad_guard();
+    for tensor in learned {
+        let size = tensor.size();
+        let fan_in: i64 = size.iter().skip(1).product();
+        if size.len() > 1 {
+            generator.normal_(tensor, 0.0, (fan_in as f64).sqrt().recip())?;
+        } else {
+            let shift = tensor.f_empty_like()?.f_detach()?;
+            generator.normal_(&shift, 0.0, 0.1)?;
+            let _ = tensor.shallow_clone().f_add_(&shift)?;
+        }
+    }
+    Ok(())
 }
 
 /// Checks a definition with `samples` random samples.
