@@ -120,7 +120,6 @@ fn along(
     let directions = parameters.iter().map(|p| {
         let v = p.f_zeros_like()?.f_detach()?;
         generator.normal_(&v, 0.0, 1.0)?;
-        // Mostly along the gradient, or the slope would drown in the rounding of a large network.
         Ok(v)
     });
     let directions = directions.collect::<Result<Vec<_>, TrainError>>()?;
@@ -129,16 +128,17 @@ fn along(
         Ok(squares.sum::<Result<f64, _>>()?.sqrt())
     };
     let (of_gradient, of_noise) = (norm(gradient)?, norm(&directions)?);
-    if of_gradient == 0.0 {
-        return Ok(f().map(f64::abs)?.min(0.0));
-    }
+    // Where the gradient is exactly 0, the difference along noise alone must be as small.
+    let share = if of_gradient == 0.0 { 0.0 } else { of_gradient.recip() };
     let mut slope = 0.0;
     let mut direction = Vec::new();
     for (v, g) in directions.iter().zip(gradient) {
-        let v = v.f_mul_scalar(0.5 / of_noise)?.f_add(&g.f_mul_scalar(1.0 / of_gradient)?)?;
+        // Mostly along the gradient, or the slope would drown in the rounding of a large network.
+        let v = v.f_mul_scalar(0.5 / of_noise)?.f_add(&g.f_mul_scalar(share)?)?;
         slope += v.f_mul(g)?.f_sum(Kind::Double)?.f_double_value(&[])?;
         direction.push(v);
     }
+    let scale = if share == 0.0 { 1.0 } else { slope.abs() };
     let shift = |by: f64| -> Result<(), TrainError> {
         let _guard = tch::no_grad_guard();
         for (p, v) in parameters.iter().zip(&direction) {
@@ -146,10 +146,14 @@ fn along(
         }
         Ok(())
     };
-    shift(STEP)?;
-    let ahead = f()?;
-    shift(-2.0 * STEP)?;
-    let behind = f()?;
-    shift(STEP)?;
-    Ok((((ahead - behind) / (2.0 * STEP)) - slope).abs() / slope.abs())
+    // A kink of a LeakyReLU inside the larger step is seldom inside the smaller one too; a wrong slope is wrong in both.
+    [STEP, 0.1 * STEP].into_iter().try_fold(f64::INFINITY, |least, step| {
+        shift(step)?;
+        let ahead = f()?;
+        shift(-2.0 * step)?;
+        let behind = f()?;
+        shift(step)?;
+        let error = (((ahead - behind) / (2.0 * step)) - slope).abs() / scale;
+        Ok(if error < least { error } else { least })
+    })
 }

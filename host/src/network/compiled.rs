@@ -11,7 +11,10 @@ use tandem_plugin_api::{
 use tandem_torch_ext::Generator;
 use tch::{Device, Kind, Tensor};
 
-use super::{NetworkError, initialise::initial};
+use super::{
+    NetworkError,
+    initialise::{initial, laid_out},
+};
 
 /// A named tensor of a network.
 #[derive(Debug)]
@@ -103,7 +106,7 @@ impl Compiled {
         let tensor = initial(parameter, generator)?;
         match parameter.role {
             Role::Learned => {
-                self.learned.push(tensor.f_to_kind(self.kind)?.f_set_requires_grad(true)?);
+                self.learned.push(laid_out(tensor.f_to_kind(self.kind)?)?.f_set_requires_grad(true)?);
                 self.learned_names.push(parameter.name.clone());
                 Ok(Slot::Learned(self.learned.len() - 1))
             }

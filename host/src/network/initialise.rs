@@ -2,7 +2,7 @@
 
 use tandem_plugin_api::{Init, opset::Parameter};
 use tandem_torch_ext::Generator;
-use tch::{Kind, Tensor};
+use tch::{Device, Kind, Tensor};
 
 use super::NetworkError;
 
@@ -28,6 +28,15 @@ pub(super) fn initial(parameter: &Parameter, generator: &mut Generator) -> Resul
         Init::Orthogonal { gain } => return orthogonal(&tensor, gain, generator),
     }
     Ok(tensor)
+}
+
+/// `tensor` laid out as its device's convolutions want it: a 4-dimensional weight channels-last on the CPU, where
+/// oneDNN then neither reorders it nor the activations, which follow the weights.
+pub(super) fn laid_out(tensor: Tensor) -> Result<Tensor, NetworkError> {
+    if tensor.dim() != 4 || tensor.device() != Device::Cpu {
+        return Ok(tensor);
+    }
+    Ok(tensor.f_permute([0, 2, 3, 1])?.f_contiguous()?.f_permute([0, 3, 1, 2])?)
 }
 
 /// The Q of a normal matrix's QR decomposition, with signs that make it uniform (`torch.nn.init.orthogonal_`).

@@ -2,7 +2,7 @@
 
 use std::{fs, path::PathBuf};
 
-use tandem_torch_ext::open_cuda;
+use tandem_torch_ext::{keep_freed_memory, open_cuda};
 
 use super::SessionError;
 use crate::config::Device;
@@ -11,6 +11,9 @@ use crate::config::Device;
 ///
 /// CUDA's libraries are looked for in `TANDEM_LIBTORCH`, else beside the libtorch that this process runs with.
 pub fn resolve(asked: Device) -> Result<tch::Device, SessionError> {
+    if let Err(why) = keep_freed_memory() {
+        tracing::warn!("steps will be slower: {why}");
+    }
     match asked {
         Device::Cpu => Ok(tch::Device::Cpu),
         // Opening 1 GB of libraries only to learn that there is no driver would cost every CPU run a second.

@@ -1,11 +1,13 @@
-// State of the process: random generators, deterministic algorithms, and the CUDA libraries.
+// State of the process: random generators, deterministic algorithms, memory, and the CUDA libraries.
 #include <ATen/CPUGeneratorImpl.h>
 #include <ATen/Context.h>
 #include <ATen/core/Generator.h>
 #include <ATen/detail/CUDAHooksInterface.h>
 #include <ATen/ops/empty.h>
 #include <dlfcn.h>
+#include <malloc.h>
 
+#include <limits>
 #include <mutex>
 #include <string>
 #include <typeinfo>
@@ -103,6 +105,17 @@ char* tandem_ext_use_deterministic(bool on) {
     context.setDeterministicCuDNN(on);
     // Filling fresh memory guards against reading it unset, which costs a pass over every tensor.
     context.setDeterministicFillUninitializedMemory(false);
+  });
+}
+
+char* tandem_ext_keep_freed_memory() {
+  return guard([] {
+#ifdef __GLIBC__
+    // A tensor of a few MB is a mapping of its own by default, given back when freed: every step then faults in
+    // every page of every activation anew.
+    const bool kept = mallopt(M_MMAP_MAX, 0) != 0 && mallopt(M_TRIM_THRESHOLD, std::numeric_limits<int>::max()) != 0;
+    TORCH_CHECK(kept, "the C library refused mallopt");
+#endif
   });
 }
 

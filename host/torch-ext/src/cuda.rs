@@ -1,4 +1,4 @@
-//! Settings of the process: CUDA opened at run time, and deterministic algorithms.
+//! Settings of the process: CUDA opened at run time, deterministic algorithms, and memory.
 //!
 //! Whether CUDA then works is `tch::Cuda::is_available`; threads are `tch::set_num_threads`.
 
@@ -37,6 +37,13 @@ pub fn open_cuda(torch_lib_dir: &Path) -> Result<(), TorchError> {
 /// Makes libtorch choose deterministic algorithms, and refuse an operation that has none.
 pub fn use_deterministic(on: bool) -> Result<(), TorchError> {
     ffi::tandem_ext_use_deterministic(on).check("use_deterministic")
+}
+
+/// Makes the C library keep what is freed for the next allocation, for a process that allocates the same again each step.
+///
+/// Memory then goes back to the system when the process ends. Without glibc nothing changes.
+pub fn keep_freed_memory() -> Result<(), TorchError> {
+    ffi::tandem_ext_keep_freed_memory().check("keep_freed_memory")
 }
 
 /// The real directory of the libtorch that this process runs.

@@ -16,7 +16,7 @@ mod pivot;
 
 pub use activation::{elu, leaky_relu, softplus};
 pub use autograd::grad;
-pub use cuda::{open_cuda, use_deterministic};
+pub use cuda::{keep_freed_memory, open_cuda, use_deterministic};
 pub use error::TorchError;
 pub use generator::{Generator, generator_state, set_generator_state};
 pub use op_trace::trace_ops;
