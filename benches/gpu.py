@@ -103,8 +103,9 @@ def check_weights(machine: Machine, args: argparse.Namespace) -> str:
     """The trained generator on the CPU, in the host and in PyTorch: float32 there and here, no TF32."""
     samples = args.out / "samples.safetensors"
     machine.run(
-        args.tandem, "sample", args.out / "run", "--num", 16, "--seed", 1, "--raw", "--device", "cpu", "--out", samples
-    )
+        args.tandem, "sample", args.out / "run", "--num", 16, "--seed", 1, "--raw", "--device", "cpu",
+        "--out", args.out / "samples.png", "--tensors", samples,
+    )  # fmt: skip
     script = HERE.parent / "tests" / "python" / "load_weights.py"
     said = machine.run(sys.executable, script, args.out / "run", samples)
     return said[said.index("max_abs_difference") :].strip()

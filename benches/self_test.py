@@ -42,7 +42,7 @@ elif words[0] in ("train", "sample"):
         state = load_file(next(Path(words[1]).glob("checkpoints/*/generator.safetensors")))
         latents = torch.randn(3, 12)
         images = Generator.from_state(state).eval()(latents).detach()
-        save_file(dict(latents=latents, images=images), out)
+        save_file(dict(latents=latents, images=images), words[words.index("--tensors") + 1])
 else:
     if how == "early": sys.exit("error: no such plugin: dcgan")
     missing = [k for k in {keys!r} if k not in settings]

@@ -5,7 +5,7 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
-use tandem::check::{GRADIENT_TOLERANCE, check};
+use tandem::check::{Draw, GRADIENT_TOLERANCE, check};
 use tandem_plugin_api::{
     Builder, Error, Gan, Init, Linear, Network, Norm, PenaltyAt, Scores, Symmetry, Tensor, kernel,
 };
@@ -99,9 +99,13 @@ fn gan(loss: &(&str, Symmetry, Loss, Loss), discriminator: Result<Network, Error
         .unwrap()
 }
 
+fn on_cpu(samples: i64, seed: u64) -> Draw {
+    Draw { samples, seed, device: tch::Device::Cpu }
+}
+
 fn prove(discriminator: impl Fn() -> Result<Network, Error>, allowed: &[&str]) {
     for loss in LOSSES {
-        let report = check(&gan(loss, discriminator()), 7, 3).unwrap();
+        let report = check(&gan(loss, discriminator()), &on_cpu(7, 3)).unwrap();
         assert!(report.passed, "{}: {report:#?}", loss.0);
         assert!(report.max_relative_error <= GRADIENT_TOLERANCE);
         let symmetric = loss.1 == Symmetry::Symmetric;
@@ -189,7 +193,7 @@ fn penalties_are_exact_and_stay_out_of_gamma() {
                 .gradient_penalty(at, target, 10.0)
                 .build()
                 .unwrap();
-            let report = check(&gan, 5, 1).unwrap();
+            let report = check(&gan, &on_cpu(5, 1)).unwrap();
             assert!(report.passed && report.derivatives.penalties > 0.0, "{report:#?}");
         }
     }
@@ -203,7 +207,7 @@ fn a_false_symmetry_is_refused_with_both_numbers() {
         .symmetry(Symmetry::Symmetric)
         .build()
         .unwrap();
-    let message = check(&gan, 4, 0).unwrap_err().to_string();
+    let message = check(&gan, &on_cpu(4, 0)).unwrap_err().to_string();
     assert!(message.starts_with("it declares Symmetry::Symmetric, but at fake score"), "{message}");
     assert!(message.contains("∂L_G/∂s = ") && message.contains("-∂L_D/∂s = "), "{message}");
 }

@@ -3,9 +3,9 @@
 use serde::Serialize;
 use tandem_plugin_api::Gan;
 use tandem_torch_ext::{Generator, grad};
-use tch::{Device, Kind, Tensor};
+use tch::{Kind, Tensor};
 
-use super::{Subject, worse};
+use super::{Draw, Subject, worse};
 use crate::train::{Losses, Scores, Strategy, TrainError, one_stage, penalty};
 
 /// The step of a difference, for values of order 1 in float64.
@@ -29,25 +29,25 @@ impl Derivatives {
     }
 }
 
-pub(super) fn compare(gan: &Gan, subject: &Subject, seed: u64) -> Result<Derivatives, TrainError> {
+pub(super) fn compare(gan: &Gan, subject: &Subject, draw: &Draw) -> Result<Derivatives, TrainError> {
     Ok(Derivatives {
-        losses: losses(gan, &subject.losses, seed)?,
-        networks: networks(subject, seed)?,
-        penalties: penalties(gan, subject, seed)?,
+        losses: losses(gan, &subject.losses, draw)?,
+        networks: networks(subject, draw)?,
+        penalties: penalties(gan, subject, draw)?,
     })
 }
 
 /// Each seed entry against the loss with that score moved both ways.
-fn losses(gan: &Gan, losses: &Losses, seed: u64) -> Result<f64, TrainError> {
-    let mut generator = Generator::new(Device::Cpu, seed)?;
+fn losses(gan: &Gan, losses: &Losses, on: &Draw) -> Result<f64, TrainError> {
+    let mut generator = Generator::new(on.device, on.seed)?;
     let size = gan.score_shape().with_batch(5);
     let mut draw = || -> Result<Tensor, TrainError> {
-        let scores = Tensor::f_zeros(&size[..], (Kind::Double, Device::Cpu))?;
+        let scores = Tensor::f_zeros(&size[..], (Kind::Double, on.device))?;
         generator.normal_(&scores, 0.0, 1.5)?;
         Ok(scores)
     };
     let (real, fake) = (draw()?, draw()?);
-    let labels = Tensor::f_zeros([5], (Kind::Int64, Device::Cpu))?;
+    let labels = Tensor::f_zeros([5], (Kind::Int64, on.device))?;
     let scores = Scores { real: &real, fake: &fake, labels: Some(&labels) };
     let seeds = losses.seeds(&scores)?;
     let value = |of_d: bool, real: &Tensor, fake: &Tensor| -> Result<f64, TrainError> {
@@ -72,19 +72,19 @@ fn numeric(at: &Tensor, f: impl Fn(&Tensor) -> Result<f64, TrainError>) -> Resul
             let mut point = vec![0.0; at.numel()];
             at.f_copy_data(&mut point, at.numel())?;
             point[i] += by;
-            f(&Tensor::f_from_slice(&point)?.f_reshape(at.size())?)
+            f(&Tensor::f_from_slice(&point)?.f_reshape(at.size())?.f_to_device(at.device())?)
         };
         gradient.push((moved(STEP)? - moved(-STEP)?) / (2.0 * STEP));
     }
-    Ok(Tensor::f_from_slice(&gradient)?.f_reshape(at.size())?)
+    Ok(Tensor::f_from_slice(&gradient)?.f_reshape(at.size())?.f_to_device(at.device())?)
 }
 
 /// Both losses, as functions of both networks' parameters, along a random direction.
-fn networks(subject: &Subject, seed: u64) -> Result<f64, TrainError> {
+fn networks(subject: &Subject, draw: &Draw) -> Result<f64, TrainError> {
     let Subject { networks, losses, batch, latents } = subject;
     let labels = batch.labels.as_ref();
     let pass = || -> Result<one_stage::Forward, TrainError> {
-        tch::manual_seed(seed as i64);
+        tch::manual_seed(draw.seed as i64);
         one_stage::forward(networks, batch, latents, &networks.weights(false)?, Strategy::TwoSeed)
     };
     let both = |pass: &one_stage::Forward| -> Result<[f64; 2], TrainError> {
@@ -93,18 +93,18 @@ fn networks(subject: &Subject, seed: u64) -> Result<f64, TrainError> {
     };
     let reference = pass()?;
     let [of_d, of_g] = one_stage::separate(networks, losses, batch, &reference)?;
-    let d = along(networks.discriminator.learned(), &of_d, seed, || Ok(both(&pass()?)?[0]))?;
-    let g = along(networks.generator.learned(), &of_g, seed, || Ok(both(&pass()?)?[1]))?;
+    let d = along(networks.discriminator.learned(), &of_d, draw, || Ok(both(&pass()?)?[0]))?;
+    let g = along(networks.generator.learned(), &of_g, draw, || Ok(both(&pass()?)?[1]))?;
     Ok(worse(d, g))
 }
 
-fn penalties(gan: &Gan, subject: &Subject, seed: u64) -> Result<f64, TrainError> {
+fn penalties(gan: &Gan, subject: &Subject, draw: &Draw) -> Result<f64, TrainError> {
     let Subject { networks, batch, .. } = subject;
     gan.penalties.iter().try_fold(0.0, |worst, term| {
         let points = batch.images.f_detach_copy()?.f_set_requires_grad(true)?;
         let value = || penalty::value(term, networks, &points, batch.labels.as_ref());
         let exact = grad(&[&value()?], &[None], networks.discriminator.learned(), false, false)?;
-        let error = along(networks.discriminator.learned(), &exact, seed, || Ok(value()?.f_double_value(&[])?))?;
+        let error = along(networks.discriminator.learned(), &exact, draw, || Ok(value()?.f_double_value(&[])?))?;
         Ok(worse(worst, error))
     })
 }
@@ -113,10 +113,10 @@ fn penalties(gan: &Gan, subject: &Subject, seed: u64) -> Result<f64, TrainError>
 fn along(
     parameters: &[Tensor],
     gradient: &[Tensor],
-    seed: u64,
+    draw: &Draw,
     f: impl Fn() -> Result<f64, TrainError>,
 ) -> Result<f64, TrainError> {
-    let mut generator = Generator::new(Device::Cpu, seed.wrapping_add(7))?;
+    let mut generator = Generator::new(draw.device, draw.seed.wrapping_add(7))?;
     let directions = parameters.iter().map(|p| {
         let v = p.f_zeros_like()?.f_detach()?;
         generator.normal_(&v, 0.0, 1.0)?;

@@ -3,7 +3,7 @@
 use tandem_plugin_api::Gan;
 use tch::Tensor;
 
-use super::Subject;
+use super::{Draw, Subject};
 use crate::{
     network::Compiled,
     train::{Strategy, TrainError, obstacle, one_stage},
@@ -14,8 +14,8 @@ use crate::{
 /// `generator.*` and `discriminator.*` (weights under their state_dict names), `latents`, `real`, `scores.real`,
 /// `scores.fake`, `seeds.g_r`, `seeds.g_f`, `seeds.h`, and `gradients.<strategy>.<network>.<parameter>` for every
 /// strategy that the definition allows and for `separate`, plain autograd of each loss alone.
-pub fn dump(gan: &Gan, samples: i64, seed: u64) -> Result<Vec<(String, Tensor)>, TrainError> {
-    let subject = Subject::new(gan, samples, seed)?;
+pub fn dump(gan: &Gan, draw: &Draw) -> Result<Vec<(String, Tensor)>, TrainError> {
+    let subject = Subject::new(gan, draw)?;
     let networks = &subject.networks;
     let mut tensors = vec![
         ("latents".to_owned(), subject.latents.shallow_clone()),
@@ -28,7 +28,7 @@ pub fn dump(gan: &Gan, samples: i64, seed: u64) -> Result<Vec<(String, Tensor)>,
         }
     }
     for strategy in Strategy::ALL.into_iter().filter(|&s| obstacle(gan, s).is_none()) {
-        tch::manual_seed(seed as i64);
+        tch::manual_seed(draw.seed as i64);
         let weights = networks.weights(false)?;
         let pass = one_stage::forward(networks, &subject.batch, &subject.latents, &weights, strategy)?;
         if strategy == Strategy::TwoSeed {

@@ -3,9 +3,9 @@
 use serde::Serialize;
 use tandem_plugin_api::{Gan, Symmetry};
 use tandem_torch_ext::Generator;
-use tch::{Device, Kind, Tensor};
+use tch::{Kind, Tensor};
 
-use super::Subject;
+use super::{Draw, Subject};
 use crate::train::{
     Losses, Scores, Strategy, TrainError, obstacle,
     one_stage::{self, Forward},
@@ -47,16 +47,16 @@ pub fn relative_error(a: &[Tensor], b: &[Tensor]) -> Result<f64, TrainError> {
     Ok(difference.sqrt() / if size > 0.0 { size.sqrt() } else { 1.0 })
 }
 
-pub(super) fn compare(gan: &Gan, subject: &Subject, seed: u64) -> Result<Vec<StrategyError>, TrainError> {
+pub(super) fn compare(gan: &Gan, subject: &Subject, draw: &Draw) -> Result<Vec<StrategyError>, TrainError> {
     let mut results = Vec::new();
     for &(name, score) in POINTS {
-        let reference = forward(subject, Strategy::TwoSeed, score, seed)?;
+        let reference = forward(subject, Strategy::TwoSeed, score, draw)?;
         let [of_d, of_g] = one_stage::separate(&subject.networks, &subject.losses, &subject.batch, &reference)?;
         for strategy in Strategy::ALL {
             if obstacle(gan, strategy).is_some() || !applies(gan, strategy, &subject.losses, &reference)? {
                 continue;
             }
-            let pass = forward(subject, strategy, score, seed)?;
+            let pass = forward(subject, strategy, score, draw)?;
             let found = one_stage::backward(&subject.networks, &subject.losses, &subject.batch, &pass, strategy)?;
             results.push(StrategyError {
                 strategy: strategy.name(),
@@ -83,26 +83,26 @@ fn applies(gan: &Gan, strategy: Strategy, losses: &Losses, pass: &Forward) -> Re
 /// One forward with fake scores moved to around `score`: a third exactly there, the others close by on both sides.
 ///
 /// The same dropout masks every time, and no power iteration, so that all strategies see the same networks.
-fn forward(subject: &Subject, strategy: Strategy, score: Option<f64>, seed: u64) -> Result<Forward, TrainError> {
-    tch::manual_seed(seed as i64);
+fn forward(subject: &Subject, strategy: Strategy, score: Option<f64>, draw: &Draw) -> Result<Forward, TrainError> {
+    tch::manual_seed(draw.seed as i64);
     let weights = subject.networks.weights(false)?;
     let mut pass = one_stage::forward(&subject.networks, &subject.batch, &subject.latents, &weights, strategy)?;
-    let mut spread = Generator::new(Device::Cpu, seed)?;
-    let draw = |scores: &Tensor, spread: &mut Generator| -> Result<Tensor, TrainError> {
+    let mut spread = Generator::new(draw.device, draw.seed)?;
+    let noise_for = |scores: &Tensor, spread: &mut Generator| -> Result<Tensor, TrainError> {
         let noise = scores.f_zeros_like()?.f_detach()?;
         spread.normal_(&noise, 0.0, 1.0)?;
         Ok(noise)
     };
     // An untrained D gives scores near 0, all alike: spread them.
-    let real = draw(&pass.real_scores, &mut spread)?;
+    let real = noise_for(&pass.real_scores, &mut spread)?;
     pass.real_scores = pass.real_scores.f_add(&real)?;
-    let noise = draw(&pass.fake_scores, &mut spread)?;
+    let noise = noise_for(&pass.fake_scores, &mut spread)?;
     let Some(score) = score else {
         pass.fake_scores = pass.fake_scores.f_add(&noise.f_mul_scalar(2.0)?)?;
         return Ok(pass);
     };
     let near = noise.f_mul_scalar(0.1)?.f_add_scalar(score)?;
-    let every_third = Tensor::f_arange(noise.size()[0], (Kind::Int64, Device::Cpu))?.f_remainder(3)?.f_eq(0)?;
+    let every_third = Tensor::f_arange(noise.size()[0], (Kind::Int64, draw.device))?.f_remainder(3)?.f_eq(0)?;
     let mut size = vec![1; noise.dim()];
     size[0] = -1;
     let target = near.f_masked_fill(&every_third.f_view(&size[..])?, score)?;

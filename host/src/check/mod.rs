@@ -1,6 +1,6 @@
 //! The proof that `tandem plugin check` runs: that a definition's one-stage gradients are its separate gradients.
 //!
-//! Everything is float64 on the CPU: each strategy against plain autograd of each loss alone, at random scores and at
+//! Everything is float64: each strategy against plain autograd of each loss alone, at random scores and at
 //! the scores where ratios break; the losses' derivatives and the penalties against finite differences.
 
 mod differences;
@@ -64,20 +64,31 @@ pub(super) struct Subject {
     pub(super) latents: Tensor,
 }
 
+/// Which random step a definition is checked on.
+#[derive(Debug, Clone, Copy)]
+pub struct Draw {
+    /// Samples in the batch.
+    pub samples: i64,
+    /// Seed of weights, latents and images.
+    pub seed: u64,
+    /// Where everything is computed.
+    pub device: Device,
+}
+
 impl Subject {
-    fn new(gan: &Gan, samples: i64, seed: u64) -> Result<Self, TrainError> {
+    fn new(gan: &Gan, &Draw { samples, seed, device }: &Draw) -> Result<Self, TrainError> {
         tch::manual_seed(seed as i64);
-        let mut generator = Generator::new(Device::Cpu, seed)?;
+        let mut generator = Generator::new(device, seed)?;
         let networks = Networks::new(gan, Kind::Double, &mut generator)?;
         for compiled in [&networks.generator, &networks.discriminator] {
             enliven(compiled.learned(), &mut generator)?;
         }
         let image = gan.discriminator.input("image").map(|t| t.shape.with_batch(samples)).unwrap_or_default();
-        let images = Tensor::f_zeros(&image[..], (Kind::Double, Device::Cpu))?;
+        let images = Tensor::f_zeros(&image[..], (Kind::Double, device))?;
         generator.uniform_(&images, -1.0, 1.0)?;
-        let labels = Tensor::f_zeros([samples], (Kind::Int64, Device::Cpu))?;
+        let labels = Tensor::f_zeros([samples], (Kind::Int64, device))?;
         let latents = networks.draw_latents(samples, &mut generator)?;
-        let losses = Losses::new(gan, Kind::Double, Device::Cpu)?;
+        let losses = Losses::new(gan, Kind::Double, device)?;
         Ok(Self { networks, losses, batch: Batch { images, labels: Some(labels) }, latents })
     }
 }
@@ -102,19 +113,19 @@ fn enliven(learned: &[Tensor], generator: &mut Generator) -> Result<(), TrainErr
     Ok(())
 }
 
-/// Checks a definition with `samples` random samples.
+/// Checks a definition on one random step.
 ///
 /// # Errors
 /// A definition that cannot run at all, or whose declared symmetry is wrong; a failed comparison is in the report.
-pub fn check(gan: &Gan, samples: i64, seed: u64) -> Result<Report, TrainError> {
+pub fn check(gan: &Gan, draw: &Draw) -> Result<Report, TrainError> {
     check_symmetry(gan)?;
-    let subject = Subject::new(gan, samples, seed)?;
+    let subject = Subject::new(gan, draw)?;
     let choice = choose(gan, None)?;
     let excluded = Strategy::ALL
         .into_iter()
         .filter_map(|s| obstacle(gan, s).map(|reason| Excluded { strategy: s.name(), reason }));
-    let gradients = gradients::compare(gan, &subject, seed)?;
-    let derivatives = differences::compare(gan, &subject, seed)?;
+    let gradients = gradients::compare(gan, &subject, draw)?;
+    let derivatives = differences::compare(gan, &subject, draw)?;
     let max_relative_error = gradients.iter().map(|g| g.discriminator.max(g.generator)).fold(0.0, worse);
     let passed = max_relative_error <= GRADIENT_TOLERANCE && derivatives.worst() <= DIFFERENCE_TOLERANCE;
     Ok(Report {

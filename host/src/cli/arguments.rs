@@ -158,6 +158,9 @@ pub(super) struct Check {
     /// Seed of weights, latents and images.
     #[arg(long, default_value_t = 0)]
     pub(super) seed: u64,
+    /// Where to compute: `auto`, `cpu` or `cuda:N`.
+    #[arg(long, default_value = "cpu")]
+    pub(super) device: String,
     /// Write the step's every tensor, so that anyone can recompute it.
     #[arg(long, value_name = "FILE.safetensors", conflicts_with_all = ["all", "variants"])]
     pub(super) dump: Option<PathBuf>,

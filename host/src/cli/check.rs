@@ -9,9 +9,9 @@ use tandem_plugin_api::{
     value::{Named, Value},
 };
 
-use super::{FAILED, arguments::Check, plugins, print, table::Table};
+use super::{FAILED, arguments::Check, device, plugins, print, table::Table};
 use crate::{
-    check::{self, Report},
+    check::{self, Draw, Report},
     plugin::SearchPath,
     run::{Metadata, write_arrays},
     session::to_array,
@@ -44,9 +44,11 @@ pub(super) fn run(arguments: &Check, plugin_path: &[PathBuf]) -> anyhow::Result<
         let files = SearchPath::new(plugin_path).list().into_iter().filter(|l| l.shadowed_by.is_none());
         files.map(|l| Ok(l.plugin?.path.display().to_string())).collect::<anyhow::Result<_>>()?
     };
+    let device = device(&arguments.device)?;
+    let draw = Draw { samples: arguments.samples, seed: arguments.seed, device };
     let mut passed = true;
     for name in names {
-        let outcome = one(arguments, &name, plugin_path)?;
+        let outcome = one(arguments, &name, plugin_path, &draw)?;
         passed &= outcome.passed;
         let text = if arguments.subject.json { serde_json::to_string(&outcome)? + "\n" } else { shown(&outcome) };
         print(&text)?;
@@ -54,18 +56,17 @@ pub(super) fn run(arguments: &Check, plugin_path: &[PathBuf]) -> anyhow::Result<
     Ok(if passed { ExitCode::SUCCESS } else { ExitCode::from(FAILED) })
 }
 
-fn one(arguments: &Check, name: &str, plugin_path: &[PathBuf]) -> anyhow::Result<Outcome> {
+fn one(arguments: &Check, name: &str, plugin_path: &[PathBuf], draw: &Draw) -> anyhow::Result<Outcome> {
     let (file, plugin) = plugins::open(name, plugin_path)?;
     let first = plugins::declare(&plugin, &arguments.subject, &[])?;
     if let Some(path) = &arguments.dump {
-        dump(arguments, &first, &file.manifest.name, path)?;
+        dump(draw, &first, &file.manifest.name, path)?;
     }
     let choices = if arguments.variants { combinations(&first)? } else { vec![Vec::new()] };
     let mut variants = Vec::new();
     for choice in choices {
         let gan = plugins::declare(&plugin, &arguments.subject, &choice)?;
-        let report = check::check(&gan, arguments.samples, arguments.seed)
-            .map_err(|e| anyhow::anyhow!("plugin `{}`: {e}", file.manifest.name))?;
+        let report = check::check(&gan, draw).map_err(|e| anyhow::anyhow!("plugin `{}`: {e}", file.manifest.name))?;
         variants.push(Variant { options: described(&gan), report });
     }
     let worst = variants.iter().map(|v| v.report.max_relative_error).fold(0.0, f64::max);
@@ -101,13 +102,13 @@ fn described(gan: &Gan) -> String {
     named.collect::<Vec<_>>().join(", ")
 }
 
-fn dump(arguments: &Check, gan: &Gan, plugin: &str, path: &std::path::Path) -> anyhow::Result<()> {
-    let tensors = check::dump(gan, arguments.samples, arguments.seed)?;
+fn dump(draw: &Draw, gan: &Gan, plugin: &str, path: &std::path::Path) -> anyhow::Result<()> {
+    let tensors = check::dump(gan, draw)?;
     let arrays = tensors.iter().map(|(name, t)| to_array(name.as_str(), t)).collect::<Result<Vec<_>, _>>()?;
     let mut metadata = Metadata::from([
         ("method".to_owned(), plugin.to_owned()),
-        ("samples".to_owned(), arguments.samples.to_string()),
-        ("seed".to_owned(), arguments.seed.to_string()),
+        ("samples".to_owned(), draw.samples.to_string()),
+        ("seed".to_owned(), draw.seed.to_string()),
     ]);
     for option in &gan.options {
         let value = match &option.value {

@@ -13,11 +13,12 @@ mod train;
 
 use std::process::ExitCode;
 
+use anyhow::Context as _;
 use clap::{CommandFactory, Parser};
 
 use arguments::{Arguments, Command, PluginCommand};
 
-use crate::session::SessionError;
+use crate::session::{SessionError, resolve_device};
 
 /// The run failed.
 const FAILED: u8 = 1;
@@ -78,6 +79,12 @@ fn chain(error: &anyhow::Error) -> String {
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
     let pipe = |e: &std::io::Error| e.kind() == std::io::ErrorKind::BrokenPipe;
     error.chain().any(|cause| cause.downcast_ref::<std::io::Error>().is_some_and(pipe))
+}
+
+/// The device that a `--device` flag names.
+fn device(flag: &str) -> anyhow::Result<tch::Device> {
+    let asked: crate::config::Device = flag.parse().map_err(anyhow::Error::msg).context("--device")?;
+    Ok(resolve_device(asked)?)
 }
 
 /// Writes a result to standard output.

@@ -7,17 +7,15 @@ use std::{
 
 use anyhow::Context as _;
 
-use super::{arguments::Sample, print};
+use super::{arguments::Sample, device, print};
 use crate::{
-    config::Device,
     run::{Metadata, RunDir, write_arrays},
-    session::{Sampler, Weights, resolve_device, to_array},
+    session::{Sampler, Weights, to_array},
 };
 
 pub(super) fn run(arguments: &Sample) -> anyhow::Result<()> {
     let run = RunDir::open(&arguments.run)?;
-    let device: Device = arguments.device.parse().map_err(anyhow::Error::msg).context("--device")?;
-    let device = resolve_device(device)?;
+    let device = device(&arguments.device)?;
     let weights = match (arguments.ema, arguments.raw) {
         (true, _) => Weights::Ema,
         (_, true) => Weights::Raw,

@@ -139,7 +139,12 @@ const RUN: [Key; 19] = [
     fixed("batch_size", Kind::Integer(1, 65_536), Some("64"), "Samples in a batch."),
     noted(fixed("n_critic", Kind::Integer(1, 1000), Some("1"), "Updates of D in a step."), "the plugin's, else `1`"),
     fixed("n_generator", Kind::Integer(1, 1000), Some("1"), "Updates of G in a step."),
-    fixed("ema_decay", FRACTION, Some("0.999"), "Decay of the moving average of G's weights; 0 keeps none."),
+    fixed(
+        "ema_decay",
+        FRACTION,
+        Some("0.999"),
+        "Decay of the moving average of G's weights, at step t at most (1 + t) / (10 + t); 0 keeps none.",
+    ),
     machine("device", Kind::Device, Some("\"auto\""), "Where to train: `auto`, `cpu`, `cuda` or `cuda:N`."),
     noted(
         machine("threads", Kind::Integer(1, 1024), None, "Threads that libtorch may use on the CPU."),
