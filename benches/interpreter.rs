@@ -3,6 +3,8 @@
 //! One chain of additions on a single number, where libtorch itself has next to nothing to do, run as a compiled network
 //! and as a loop of the same calls, turn by turn. The difference per operation is the interpreter's.
 
+#![expect(clippy::print_stdout, reason = "this is the result")]
+
 use std::{hint::black_box, time::Instant};
 
 use tandem::network::{Compiled, Pass};

@@ -1,11 +1,24 @@
 //! Training through the real binary: what a run leaves behind, and that it can be stopped anywhere and gone on with.
 
-use std::{fs, process::Stdio, thread::sleep, time::Duration};
+use std::{
+    fs,
+    process::{Child, Stdio},
+    thread::sleep,
+    time::Duration,
+};
 
 use predicates::{prelude::PredicateBooleanExt as _, str::contains};
 use tandem_tests::{Playground, binary};
 
 const WEIGHTS: [&str; 4] = ["generator", "generator_ema", "discriminator", "trainer"];
+
+/// Until a running child has written something.
+fn wait_for(path: &str, child: &mut Child) {
+    while fs::metadata(path).is_err() {
+        assert!(matches!(child.try_wait(), Ok(None)), "the run ended before it wrote {path}");
+        sleep(Duration::from_millis(2));
+    }
+}
 
 #[test]
 fn a_run_leaves_what_its_page_promises() {
@@ -83,10 +96,7 @@ fn a_killed_run_goes_on_as_if_nothing_had_happened() {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    while fs::metadata(here.path("cut/checkpoints/step-100")).is_err() {
-        assert!(child.try_wait().unwrap().is_none(), "the run ended before its checkpoint was seen");
-        sleep(Duration::from_millis(2));
-    }
+    wait_for(&here.path("cut/checkpoints/step-100"), &mut child);
     child.kill().unwrap();
     child.wait().unwrap();
     here.train("cut", &more).arg("--resume").assert().success().stderr(contains("going on at step"));
@@ -105,9 +115,7 @@ fn ctrl_c_saves_and_leaves_with_130() {
         .stdout(Stdio::null())
         .spawn()
         .unwrap();
-    while fs::metadata(here.path("run/checkpoints/step-3")).is_err() {
-        sleep(Duration::from_millis(2));
-    }
+    wait_for(&here.path("run/checkpoints/step-3"), &mut child);
     let killed = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
     assert!(killed.success());
     assert_eq!(child.wait().unwrap().code(), Some(130));
@@ -138,9 +146,7 @@ fn a_second_process_on_the_same_run_is_refused() {
         .stdout(Stdio::null())
         .spawn()
         .unwrap();
-    while fs::metadata(here.path("run/checkpoints/step-3")).is_err() {
-        sleep(Duration::from_millis(2));
-    }
+    wait_for(&here.path("run/checkpoints/step-3"), &mut first);
     let pid = first.id().to_string();
     here.train("run", &["--resume", "--set", "steps=100000"]).assert().failure().stderr(contains(pid));
     first.kill().unwrap();
