@@ -1,10 +1,9 @@
 """Recomputes a step that `tandem plugin check NAME --dump FILE` wrote, in PyTorch and float64, and compares.
 
-    python check_dump.py FILE.safetensors [--tolerance 1e-10]
+    python check_dump.py FILE.safetensors... [--tolerance 1e-10]
 
-The file holds, in float64:
-  metadata               `method` (dcgan, wgan, lsgan, relgan) and the option that chooses its form, where it has
-                         more than one: `loss` (dcgan) or `variant` (relgan)
+A file holds, in float64:
+  metadata               `method`, a key of `losses.LOSSES`, and its options
   generator.*, discriminator.*   the weights and buffers before the step, by state_dict name
   latents, real          the batch
   scores.real, scores.fake       D's scores of it
@@ -45,12 +44,12 @@ def gradients(loss: Tensor, module: nn.Module) -> Tensors:
     return dict(zip(names, torch.autograd.grad(loss, parameters, retain_graph=True), strict=True))
 
 
-def expected(tensors: Mapping[str, Tensor], method: str, variant: str) -> dict[str, Tensors]:
+def expected(tensors: Mapping[str, Tensor], method: str, options: Mapping[str, str]) -> dict[str, Tensors]:
     """Scores, seeds and both networks' gradients, from the weights and the batch alone."""
     generator = Generator.from_state(under(tensors, "generator")).train()
     discriminator = Discriminator.from_state(under(tensors, "discriminator")).train()
     discriminator.hold_power_iteration()
-    loss_d, loss_g = losses(method, variant)
+    loss_d, loss_g = losses(method, options)
 
     fakes = generator(tensors["latents"])
     of_d = loss_d(discriminator(tensors["real"]), discriminator(fakes.detach()))
@@ -86,9 +85,9 @@ def relative_error(found: Tensors, wanted: Tensors) -> float:
     return error if error == error else float("inf")
 
 
-def compare(tensors: Mapping[str, Tensor], method: str, variant: str) -> dict[str, float]:
+def compare(tensors: Mapping[str, Tensor], method: str, options: Mapping[str, str]) -> dict[str, float]:
     """The relative error of every part of the file."""
-    wanted = expected(tensors, method, variant)
+    wanted = expected(tensors, method, options)
     errors = {part: relative_error(under(tensors, part), wanted[part]) for part in ("scores", "seeds")}
     strategies = sorted({name.split(".")[1] for name in tensors if name.startswith("gradients.")})
     if not strategies:
@@ -105,24 +104,28 @@ def read(path: str) -> tuple[Tensors, dict[str, str]]:
         return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}
 
 
+def check(path: str, tolerance: float) -> int:
+    try:
+        tensors, metadata = read(path)
+        method = metadata["method"]
+        errors = compare(tensors, method, metadata)
+    except (OSError, KeyError, RuntimeError, ValueError, SafetensorError) as error:
+        print(f"{path}: {type(error).__name__}: {error}", file=sys.stderr)
+        return 2
+    print(f"{path}: {method}")
+    for part, error in errors.items():
+        print(f"  {part:<24} {error:.1e}  {'ok' if error <= tolerance else 'WRONG'}")
+    worst = max(errors.values())
+    print(f"  max_relative_error {worst:.3e}, tolerance {tolerance:.0e}")
+    return 0 if worst <= tolerance else 1
+
+
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description="recompute a dumped step in PyTorch")
-    parser.add_argument("file")
+    parser = argparse.ArgumentParser(description="recompute dumped steps in PyTorch")
+    parser.add_argument("files", nargs="+")
     parser.add_argument("--tolerance", type=float, default=1e-10)
     args = parser.parse_args(argv)
-    try:
-        tensors, metadata = read(args.file)
-        method, variant = metadata["method"], metadata.get("loss", metadata.get("variant", ""))
-        errors = compare(tensors, method, variant)
-    except (OSError, KeyError, RuntimeError, ValueError, SafetensorError) as error:
-        print(f"{args.file}: {type(error).__name__}: {error}", file=sys.stderr)
-        return 2
-    print(f"{args.file}: {method} {variant}".rstrip())
-    for part, error in errors.items():
-        print(f"  {part:<24} {error:.1e}  {'ok' if error <= args.tolerance else 'WRONG'}")
-    worst = max(errors.values())
-    print(f"  max_relative_error {worst:.3e}, tolerance {args.tolerance:.0e}")
-    return 0 if worst <= args.tolerance else 1
+    return max([check(path, args.tolerance) for path in args.files])
 
 
 if __name__ == "__main__":

@@ -1,16 +1,17 @@
-"""The shipped methods' losses in PyTorch, as functions of the raw scores of one batch.
+"""The shipped methods' losses in PyTorch, as functions of the raw scores of one batch; gradient penalties are apart.
 
-`losses(method, variant)` gives `(L_D, L_G)`, each `(real scores [b], fake scores [b]) -> scalar`.
+`losses(method, options)` gives `(L_D, L_G)`, each `(real scores [b], fake scores [b]) -> scalar`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from torch import Tensor
-from torch.nn.functional import softplus
+from torch.nn.functional import relu, softplus
 
 Loss = Callable[[Tensor, Tensor], Tensor]
+Loss1 = Callable[[Tensor], Tensor]
 
 
 def log_loss_d(real: Tensor, fake: Tensor) -> Tensor:
@@ -18,34 +19,83 @@ def log_loss_d(real: Tensor, fake: Tensor) -> Tensor:
     return softplus(-real).mean() + softplus(fake).mean()
 
 
-def average_d(real: Tensor, fake: Tensor) -> Tensor:
-    """RaSGAN, Jolicoeur-Martineau 2018: each score against the other side's mean; the two terms are summed."""
-    return softplus(-(real - fake.mean())).mean() + softplus(fake - real.mean()).mean()
+def hinge_d(real: Tensor, fake: Tensor) -> Tensor:
+    """Lim & Ye 2017, Miyato et al. 2018."""
+    return relu(1 - real).mean() + relu(1 + fake).mean()
 
 
-def average_g(real: Tensor, fake: Tensor) -> Tensor:
-    return softplus(real - fake.mean()).mean() + softplus(-(fake - real.mean())).mean()
+def wasserstein_d(real: Tensor, fake: Tensor) -> Tensor:
+    return fake.mean() - real.mean()
+
+
+def wasserstein_g(real: Tensor, fake: Tensor) -> Tensor:
+    return -fake.mean()
+
+
+def non_saturating_g(real: Tensor, fake: Tensor) -> Tensor:
+    return softplus(-fake).mean()
+
+
+def least_squares(a: float, b: float, c: float) -> tuple[Loss, Loss]:
+    """Mao et al. 2017, equation 2: D draws fakes to `a` and reals to `b`, G draws fakes to `c`."""
+    return (
+        lambda real, fake: 0.5 * (real - b).square().mean() + 0.5 * (fake - a).square().mean(),
+        lambda real, fake: 0.5 * (fake - c).square().mean(),
+    )
+
+
+def relativistic() -> tuple[Loss, Loss]:
+    """Jolicoeur-Martineau 2018, RSGAN: pairwise."""
+    return (
+        lambda real, fake: softplus(-(real - fake)).mean(),
+        lambda real, fake: softplus(-(fake - real)).mean(),
+    )
+
+
+def relativistic_average(above: Loss1, below: Loss1) -> tuple[Loss, Loss]:
+    """Jolicoeur-Martineau 2018: each score against the other side's mean; the two terms are summed."""
+    return (
+        lambda real, fake: above(real - fake.mean()).mean() + below(fake - real.mean()).mean(),
+        lambda real, fake: below(real - fake.mean()).mean() + above(fake - real.mean()).mean(),
+    )
+
+
+def fisher_d(real: Tensor, fake: Tensor) -> Tensor:
+    """Mroueh & Sercu 2017, equation 9, negated, at lambda = 0 and rho = 1e-6."""
+    constraint = 1 - 0.5 * (real.square().mean() + fake.square().mean())
+    return fake.mean() - real.mean() + 0.5e-6 * constraint.square()
 
 
 LOSSES: dict[tuple[str, str], tuple[Loss, Loss]] = {
     ("dcgan", "saturating"): (log_loss_d, lambda real, fake: -softplus(fake).mean()),
-    ("dcgan", "non-saturating"): (log_loss_d, lambda real, fake: softplus(-fake).mean()),
-    ("lsgan", ""): (
-        lambda real, fake: 0.5 * (real - 1).square().mean() + 0.5 * fake.square().mean(),
-        lambda real, fake: 0.5 * (fake - 1).square().mean(),
-    ),
-    ("wgan", ""): (lambda real, fake: fake.mean() - real.mean(), lambda real, fake: -fake.mean()),
-    ("relgan", "standard"): (
-        lambda real, fake: softplus(-(real - fake)).mean(),
-        lambda real, fake: softplus(-(fake - real)).mean(),
-    ),
-    ("relgan", "average"): (average_d, average_g),
+    ("dcgan", "non-saturating"): (log_loss_d, non_saturating_g),
+    ("lsgan", "binary"): least_squares(0, 1, 1),
+    ("lsgan", "pearson"): least_squares(-1, 1, 0),
+    ("lsgan", "signed"): least_squares(-1, 1, 1),
+    ("wgan", ""): (wasserstein_d, wasserstein_g),
+    ("wgan-gp", ""): (wasserstein_d, wasserstein_g),
+    ("relgan", "standard"): relativistic(),
+    ("relgan", "average"): relativistic_average(lambda s: softplus(-s), softplus),
+    ("relgan", "average-least-squares"): relativistic_average(lambda s: (s - 1) ** 2, lambda s: (s + 1) ** 2),
+    ("relgan", "average-hinge"): relativistic_average(lambda s: relu(1 - s), lambda s: relu(1 + s)),
+    ("r3gan-loss", ""): relativistic(),
+    ("geogan", ""): (hinge_d, wasserstein_g),
+    ("sngan", "hinge"): (hinge_d, wasserstein_g),
+    ("sngan", "non-saturating"): (log_loss_d, non_saturating_g),
+    ("fishergan", ""): (fisher_d, wasserstein_g),
+    ("bgan", "boundary"): (log_loss_d, lambda real, fake: 0.5 * fake.square().mean()),
+    # The running estimate of log Z is 0 before the first step.
+    ("bgan", "log-z"): (log_loss_d, lambda real, fake: 0.5 * fake.square().mean()),
 }
 
+# The options that choose a method's losses.
+VARIANTS = ("loss", "variant", "coding", "target")
 
-def losses(method: str, variant: str) -> tuple[Loss, Loss]:
-    """The two losses of a method; `variant` is the value of its option `loss` or `variant`, empty without one."""
-    found = LOSSES.get((method, variant)) or LOSSES.get((method, ""))
+
+def losses(method: str, options: Mapping[str, str]) -> tuple[Loss, Loss]:
+    """The two losses of a method under its options, of which those in `VARIANTS` matter."""
+    variant = next((options[name] for name in VARIANTS if name in options), "")
+    found = LOSSES.get((method, variant))
     if found is None:
         known = ", ".join(f"{m} {v}".strip() for m, v in LOSSES)
         raise ValueError(f"no losses for method {method!r}, variant {variant!r}; known: {known}")

@@ -21,7 +21,7 @@ from torch import Tensor
 import check_dump
 import load_weights
 from dcgan import Discriminator, Generator
-from losses import LOSSES, losses
+from losses import losses
 
 
 def one_stage(
@@ -42,7 +42,7 @@ def one_stage(
     return list(torch.autograd.grad(fakes, list(generator.parameters()), at_fake)), of_d
 
 
-def make_dump(path: Path, method: str, variant: str, norm: str, size: int, channels: int) -> None:
+def make_dump(path: Path, method: str, options: dict[str, str], norm: str, size: int, channels: int) -> None:
     torch.manual_seed(7)
     generator = Generator(size, channels, width=16, latent=12).double().train()
     discriminator = Discriminator(size, channels, width=16, norm=norm).double().train()
@@ -55,7 +55,7 @@ def make_dump(path: Path, method: str, variant: str, norm: str, size: int, chann
     tensors = {f"generator.{k}": v.clone() for k, v in generator.state_dict().items()}
     tensors |= {f"discriminator.{k}": v.clone() for k, v in discriminator.state_dict().items()}
 
-    loss_d, loss_g = losses(method, variant)
+    loss_d, loss_g = losses(method, options)
     s_r = discriminator(x).detach().requires_grad_()
     s_f = discriminator(generator(z)).detach().requires_grad_()
     g_r, g_f = torch.autograd.grad(loss_d(s_r, s_f), (s_r, s_f))
@@ -65,16 +65,18 @@ def make_dump(path: Path, method: str, variant: str, norm: str, size: int, chann
     tensors |= {f"seeds.{name}": seed for name, seed in seeds.items()}
 
     # D with BatchNorm couples the batch: scaling one backward pass is exact only where h / g_f is one number for all.
-    ratio_is_constant = (method, variant) in (("dcgan", "saturating"), ("wgan", ""))
+    ratio_is_constant = (method, options) in (("dcgan", {"loss": "saturating"}), ("wgan", {}))
     strategies = ["two-seed", "scaled", "pivoted"] if norm != "batch" or ratio_is_constant else ["two-seed"]
     for strategy in strategies:
         of_g, of_d = one_stage(strategy, generator, discriminator, z, x, seeds)
         for network, module, found in (("generator", generator, of_g), ("discriminator", discriminator, of_d)):
             names = [name for name, _ in module.named_parameters()]
             tensors |= {f"gradients.{strategy}.{network}.{k}": v for k, v in zip(names, found, strict=True)}
-    option = "variant" if method == "relgan" else "loss"
-    metadata = {"method": method} | ({option: variant} if variant else {})
-    save_file({k: v.contiguous() for k, v in tensors.items()}, path, metadata)
+    save_file({k: v.contiguous() for k, v in tensors.items()}, path, {"method": method} | options)
+
+
+# A symmetric loss, one on each score alone, and one that couples real and fake; the other losses are the host's to prove.
+METHODS = [("wgan", {}), ("dcgan", {"loss": "saturating"}), ("lsgan", {"coding": "binary"}), ("relgan", {"variant": "average"})]
 
 
 def change(path: Path, name: str, metadata: dict[str, str]) -> None:
@@ -92,16 +94,16 @@ def code(script: ModuleType, *args: object) -> int:
 
 def test_dumps(folder: Path) -> None:
     path = folder / "dump.safetensors"
-    cases = [(m, v, norm, 32, 1) for m, v in LOSSES for norm in ("group", "batch")]
-    cases += [("dcgan", "non-saturating", "spectral", 32, 3), ("lsgan", "", "none", 64, 3)]
+    cases = [(m, v, norm, 32, 1) for m, v in METHODS for norm in ("group", "batch")]
+    cases += [("dcgan", {"loss": "non-saturating"}, "spectral", 32, 3), ("lsgan", {"coding": "pearson"}, "none", 64, 3)]
     for case in cases:
         make_dump(path, *case)
         assert code(check_dump, path) == 0, case
     for name in ("gradients.pivoted.discriminator.conv2.weight", "gradients.scaled.generator.up1.weight", "seeds.h"):
-        make_dump(path, "lsgan", "", "group", 32, 1)
-        change(path, name, {"method": "lsgan"})
+        make_dump(path, "lsgan", {"coding": "binary"}, "group", 32, 1)
+        change(path, name, {"method": "lsgan", "coding": "binary"})
         assert code(check_dump, path) == 1, f"a changed {name} passed"
-    make_dump(path, "dcgan", "non-saturating", "group", 32, 1)
+    make_dump(path, "dcgan", {"loss": "non-saturating"}, "group", 32, 1)
     save_file(load_file(path), path, {"method": "dcgan", "loss": "saturating"})
     assert code(check_dump, path) == 1, "the wrong loss passed"
     path.write_bytes(path.read_bytes()[:1000])

@@ -60,11 +60,11 @@ fn numbers_that_run_away_stop_the_run_with_the_step_and_the_last_good_checkpoint
         "--set",
         "generator.optimizer=sgd",
         "--set",
-        "generator.learning_rate=1e30",
+        "generator.learning_rate=1e38",
         "--set",
         "discriminator.optimizer=sgd",
         "--set",
-        "discriminator.learning_rate=1e30",
+        "discriminator.learning_rate=1e38",
         "--set",
         "checkpoint_every=1",
     ];

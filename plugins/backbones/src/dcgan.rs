@@ -36,13 +36,18 @@ impl Dcgan {
     /// Declares the options `width`, `latent_size` and `norm`, and checks that the images are of a size that the
     /// networks are made for: 32x32 or 64x64 pixels, 1 or 3 channels.
     pub fn from_options(options: &Options) -> Result<Self, Error> {
+        Self::with_norm(options, "group")
+    }
+
+    /// As [`Dcgan::from_options`], with another default for `norm`.
+    pub fn with_norm(options: &Options, default: &str) -> Result<Self, Error> {
         let width = options.integer("width", "channels of the layers next to the image", 1..=1024, 64)?;
         let latent_size = options.integer("latent_size", "size of the latent vector", 1..=4096, 100)?;
         let norm = options.choice(
             "norm",
             "normalisation in D; batch norm couples the samples of a batch",
             &["group", "batch", "none", "spectral"],
-            "group",
+            default,
         )?;
         let norm = match norm.as_str() {
             "batch" => Normalisation::Batch,

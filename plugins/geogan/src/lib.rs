@@ -1,0 +1,31 @@
+//! Geometric GAN (Lim & Ye 2017, arXiv 1705.02894): D is a soft-margin SVM in its last features (hinge loss), G moves
+//! fakes along its normal.
+
+use tandem_backbones::Dcgan;
+use tandem_plugin_api::prelude::*;
+
+tandem_plugin_api::export_gan!("geogan", "Geometric GAN (Lim & Ye 2017), hinge loss", declare);
+
+fn declare(options: &Options) -> Result<Gan, Error> {
+    let dcgan = Dcgan::from_options(options)?;
+    Gan::builder(dcgan.generator(), dcgan.discriminator())
+        .loss_discriminator(|s| ((1.0 - &s.real).relu().mean(), (1.0 + &s.fake).relu().mean()))
+        .loss_generator(|s| -s.fake.mean())
+        .symmetry(Symmetry::Asymmetric)
+        // D learns slower in one stage, where there is no published run; two stages at the authors' rate.
+        .defaults(Stages::One, Defaults::adam(2e-4, 5e-5))
+        .defaults(Stages::Two, Defaults::rmsprop(2e-4))
+        .build()
+}
+
+#[cfg(test)]
+mod tests {
+    use tandem_backbones::testing;
+
+    use super::*;
+
+    #[test]
+    fn builds_for_all_images_and_norms_with_the_papers_losses() {
+        insta::assert_snapshot!(testing::summary(declare, &[&[]]));
+    }
+}
