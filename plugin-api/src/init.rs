@@ -51,14 +51,16 @@ impl Init {
         Self::Normal { mean, std }
     }
 
-    /// Whether its numbers make sense: finite, and a spread that is not negative.
+    /// Whether its numbers make sense: finite, and a spread or gain that is not negative.
     pub fn is_valid(self) -> bool {
         match self {
             Self::Normal { mean, std } => mean.is_finite() && std.is_finite() && std >= 0.0,
             Self::Uniform { low, high } => low.is_finite() && high.is_finite() && low <= high,
             Self::Constant(c) => c.is_finite(),
             Self::FanIn => true,
-            Self::XavierUniform { gain } | Self::KaimingNormal { gain } | Self::Orthogonal { gain } => gain.is_finite(),
+            Self::XavierUniform { gain } | Self::KaimingNormal { gain } | Self::Orthogonal { gain } => {
+                gain.is_finite() && gain >= 0.0
+            }
         }
     }
 }

@@ -197,7 +197,8 @@ impl Network {
                 )));
             }
         }
-        network.finish()
+        // As a builder's graph: an input that the output does not need is no input.
+        network.pruned().finish()
     }
 }
 

@@ -81,8 +81,13 @@ impl Options {
         self.images
     }
 
-    /// One of a few texts.
+    /// One of a few texts, each of which starts with a letter: `-110` would be a number in a config.
     pub fn choice(&self, name: &str, help: &str, choices: &[&str], default: &str) -> Result<String, Error> {
+        if let Some(odd) = choices.iter().find(|c| !c.starts_with(|first: char| first.is_ascii_alphabetic())) {
+            return Err(Error::new(format!(
+                "option `{name}` is declared with the choice {odd:?}; it must start with a letter"
+            )));
+        }
         let kind = OptionKind::Choice(choices.iter().map(|&c| c.to_owned()).collect());
         self.read(name, help, kind, Value::Text(default.into()), |v| match v {
             Value::Text(t) if choices.contains(&t.as_str()) => Some(t.clone()),
@@ -99,9 +104,16 @@ impl Options {
         })
     }
 
-    /// A number within a range; an integer will do.
+    /// A number within a range of finite ends; an integer will do.
     #[expect(clippy::cast_precision_loss, reason = "an option's integer is small")]
     pub fn number(&self, name: &str, help: &str, range: RangeInclusive<f64>, default: f64) -> Result<f64, Error> {
+        if !(range.start().is_finite() && range.end().is_finite() && range.contains(&default)) {
+            let (low, high) = (range.start(), range.end());
+            return Err(Error::new(format!(
+                "option `{name}` is declared with the range {low} to {high} and the default {default}; the ends must be \
+                 finite and the default between them"
+            )));
+        }
         let kind = OptionKind::Number(*range.start(), *range.end());
         self.read(name, help, kind, Value::Float(default), |v| match v {
             Value::Float(x) if range.contains(x) => Some(*x),
@@ -176,6 +188,10 @@ mod tests {
 
     #[test]
     fn a_wrong_value_and_an_unknown_name_are_told_apart() {
+        assert_eq!(
+            options(&[]).choice("coding", "", &["binary", "-110"], "binary").unwrap_err().to_string(),
+            r#"option `coding` is declared with the choice "-110"; it must start with a letter"#
+        );
         let o = options(&[("width", Value::Int(0)), ("nrom", Value::Text("batch".into()))]);
         assert_eq!(
             o.integer("width", "", 1..=1024, 64).unwrap_err().to_string(),

@@ -58,6 +58,9 @@ pub(crate) fn for_tests() -> Result<PathBuf> {
         return Ok(given);
     }
     let own = on_path()?;
+    if !Command::new(&own).args(["-c", "import sys; sys.exit(sys.version_info < (3, 10))"]).status()?.success() {
+        bail!("{} is older than 3.10, which torch 2.11 needs; the tests compare with it", own.display());
+    }
     if has_all(&own) {
         eprintln!("python for the tests: {}", own.display());
         return Ok(own);

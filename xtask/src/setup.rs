@@ -33,8 +33,14 @@ pub(crate) fn run() -> Result<PathBuf> {
     if let Some(given) = given(&linked) {
         let version = libtorch::check(&given)
             .context("LIBTORCH is set and is no libtorch that can be used; unset it, or point it to libtorch 2.11")?;
-        eprintln!("libtorch {version}: LIBTORCH={}", given.display());
-        return Ok(given);
+        if !given.join("lib/libtorch_cuda.so").exists() {
+            eprintln!("libtorch {version}: LIBTORCH={}", given.display());
+            return Ok(given);
+        }
+        // torch-sys would link the CUDA half into every program; the host opens it when it is asked for.
+        libtorch::link(&given, &linked)?;
+        eprintln!("libtorch {version}: LIBTORCH={}, linked in .libtorch without its CUDA half", given.display());
+        return Ok(linked);
     }
     let how = if libtorch::check(&linked).is_ok() {
         "linked in .libtorch to"

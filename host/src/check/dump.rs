@@ -3,7 +3,7 @@
 use tandem_plugin_api::Gan;
 use tch::Tensor;
 
-use super::{Draw, Subject};
+use super::{Draw, Subject, gradients::applies};
 use crate::{
     network::Compiled,
     train::{Strategy, TrainError, obstacle, one_stage},
@@ -13,7 +13,7 @@ use crate::{
 ///
 /// `generator.*` and `discriminator.*` (weights under their state_dict names), `latents`, `real`, `scores.real`,
 /// `scores.fake`, `seeds.g_r`, `seeds.g_f`, `seeds.h`, and `gradients.<strategy>.<network>.<parameter>` for every
-/// strategy that the definition allows and for `separate`, plain autograd of each loss alone.
+/// strategy that the definition and the scores allow and for `separate`, plain autograd of each loss alone.
 pub fn dump(gan: &Gan, draw: &Draw) -> Result<Vec<(String, Tensor)>, TrainError> {
     let subject = Subject::new(gan, draw)?;
     let networks = &subject.networks;
@@ -37,6 +37,9 @@ pub fn dump(gan: &Gan, draw: &Draw) -> Result<Vec<(String, Tensor)>, TrainError>
             push(&mut tensors, "separate", "generator", &networks.generator, of_g);
         }
         let found = one_stage::backward(networks, &subject.losses, &subject.batch, &pass, strategy)?;
+        if !applies(gan, strategy, &found.seeds)? {
+            continue;
+        }
         push(&mut tensors, strategy.name(), "discriminator", &networks.discriminator, found.discriminator);
         push(&mut tensors, strategy.name(), "generator", &networks.generator, found.generator);
         if strategy == Strategy::TwoSeed {

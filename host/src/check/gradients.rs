@@ -7,7 +7,7 @@ use tch::{Kind, Tensor};
 
 use super::{Draw, Subject};
 use crate::train::{
-    Losses, Scores, Strategy, TrainError, obstacle,
+    Scores, Seeds, Strategy, TrainError, obstacle,
     one_stage::{self, Forward},
 };
 
@@ -52,8 +52,14 @@ pub(super) fn compare(gan: &Gan, subject: &Subject, draw: &Draw) -> Result<Vec<S
     for &(name, score) in POINTS {
         let reference = forward(subject, Strategy::TwoSeed, score, draw)?;
         let [of_d, of_g] = one_stage::separate(&subject.networks, &subject.losses, &subject.batch, &reference)?;
+        let scores = Scores {
+            real: &reference.real_scores,
+            fake: &reference.fake_scores,
+            labels: subject.batch.labels.as_ref(),
+        };
+        let seeds = subject.losses.seeds(&scores)?;
         for strategy in Strategy::ALL {
-            if obstacle(gan, strategy).is_some() || !applies(gan, strategy, &subject.losses, &reference)? {
+            if obstacle(gan, strategy).is_some() || !applies(gan, strategy, &seeds)? {
                 continue;
             }
             let pass = forward(subject, strategy, score, draw)?;
@@ -71,11 +77,10 @@ pub(super) fn compare(gan: &Gan, subject: &Subject, draw: &Draw) -> Result<Vec<S
 
 /// `scaled` divides by `g_f`: where that is 0 or has underflowed it is not the paper's method that is wrong, but there
 /// is nothing left to scale. Every other strategy applies everywhere.
-fn applies(gan: &Gan, strategy: Strategy, losses: &Losses, pass: &Forward) -> Result<bool, TrainError> {
+pub(super) fn applies(gan: &Gan, strategy: Strategy, seeds: &Seeds) -> Result<bool, TrainError> {
     if strategy != Strategy::Scaled || gan.symmetry == Symmetry::Symmetric {
         return Ok(true);
     }
-    let seeds = losses.seeds(&Scores { real: &pass.real_scores, fake: &pass.fake_scores, labels: None })?;
     let least = seeds.g_f.f_abs()?.f_min()?.f_double_value(&[])?;
     Ok(least > f64::MIN_POSITIVE && seeds.h.f_div(&seeds.g_f)?.f_abs()?.f_max()?.f_double_value(&[])?.is_finite())
 }

@@ -142,6 +142,6 @@ pub fn check(gan: &Gan, draw: &Draw) -> Result<Report, TrainError> {
 }
 
 /// The larger of two errors, where NaN is the largest of all.
-fn worse(a: f64, b: f64) -> f64 {
+pub fn worse(a: f64, b: f64) -> f64 {
     if a.is_nan() || b.is_nan() { f64::NAN } else { a.max(b) }
 }

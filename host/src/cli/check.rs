@@ -69,7 +69,7 @@ fn one(arguments: &Check, name: &str, plugin_path: &[PathBuf], draw: &Draw) -> a
         let report = check::check(&gan, draw).map_err(|e| anyhow::anyhow!("plugin `{}`: {e}", file.manifest.name))?;
         variants.push(Variant { options: described(&gan), report });
     }
-    let worst = variants.iter().map(|v| v.report.max_relative_error).fold(0.0, f64::max);
+    let worst = variants.iter().map(|v| v.report.max_relative_error).fold(0.0, check::worse);
     let passed = variants.iter().all(|v| v.report.passed);
     Ok(Outcome { plugin: file.manifest.name, passed, max_relative_error: worst, variants })
 }

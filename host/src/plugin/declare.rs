@@ -17,9 +17,9 @@ impl LoadedPlugin {
     /// The plugin's GAN for these images under these options, checked whole; `Gan::encode` gives it as data.
     pub fn declare(&self, images: Images, options: &[Named<Value>]) -> Result<Gan, PluginError> {
         let checked = ask(self, images, options).and_then(|definition| {
-            let gan = Gan::decode(&definition).map_err(LoadProblem::Malformed)?;
+            let gan = Gan::decode(&definition).map_err(|e| LoadProblem::Malformed(plain(&e.to_string())))?;
             // The plugin said so itself; a plugin that was not made with the export macro may not have looked.
-            gan.fits(images).map_err(LoadProblem::OtherImages)?;
+            gan.fits(images).map_err(|e| LoadProblem::OtherImages(plain(&e.to_string())))?;
             Ok(gan)
         });
         checked.map_err(|problem| PluginError::Load {

@@ -126,9 +126,9 @@ pub enum LoadProblem {
     #[error("gave a definition of more than {} MiB; this is a mistake in the plugin, tell its author", .0 >> 20)]
     TooLarge(usize),
     #[error("gave a malformed definition: {0}; this is a mistake in the plugin, tell its author")]
-    Malformed(tandem_plugin_api::Error),
+    Malformed(String),
     #[error("gave a definition for other images: {0}; this is a mistake in the plugin, tell its author")]
-    OtherImages(tandem_plugin_api::Error),
+    OtherImages(String),
 }
 
 /// A name that no plugin has, and everything that helps to see why.

@@ -81,9 +81,9 @@ pub(super) fn fixed_samples(generator: &Compiled, gan: &Gan, count: usize, seed:
     let device = generator.device();
     let mut noise = Generator::new(device, seed)?;
     let latents = draw_latents(gan.latent, [count as i64, gan.latent_size()], (generator.kind(), device), &mut noise)?;
-    // Classes in turn, where G takes a class; embeddings and one-hots bound them from above.
-    let labels = Tensor::f_zeros([count as i64], (Kind::Int64, device))?;
-    let labels = gan.generator.input("labels").map(|_| labels);
+    // Classes in turn, where G takes a class.
+    let classes = gan.classes().filter(|_| gan.generator.input("labels").is_some());
+    let labels = classes.map(|n| Tensor::f_arange(count as i64, (Kind::Int64, device))?.f_remainder(n)).transpose()?;
     let weights = generator.weights(false)?;
     let images = generate_with(generator, &latents, labels.as_ref(), &Pass::evaluation(&weights))?;
     Ok(Samples { latents, images: images.f_to_device(Device::Cpu)?.f_to_kind(Kind::Float)?.f_contiguous()? })

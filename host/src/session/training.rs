@@ -151,7 +151,8 @@ impl<'a> Training<'a> {
     /// Trains to the end, or until `stop` is set.
     pub fn train(&mut self, watch: &mut dyn Watch) -> Result<End, SessionError> {
         watch.begin(&self.trainer, self.trainer.step(), self.config.steps);
-        if self.trainer.step() == 0 {
+        let grids = self.config.sample_every > 0;
+        if grids && self.trainer.step() == 0 {
             self.sample(watch)?;
         }
         let mut since = (Instant::now(), self.trainer.step());
@@ -168,7 +169,10 @@ impl<'a> Training<'a> {
                 // Before anything is saved: a step that went wrong must not replace one that was right.
                 self.read(&mut since, watch)?;
             }
-            if last || step.is_multiple_of(self.config.sample_every) {
+            if save {
+                self.trainer.check_weights().map_err(|e| self.with_safe(e.into()))?;
+            }
+            if grids && (last || step.is_multiple_of(self.config.sample_every)) {
                 self.sample(watch)?;
             }
             if save {

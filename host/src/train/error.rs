@@ -22,12 +22,12 @@ pub enum TrainError {
     /// The definition and what was asked of it do not go together.
     #[error("{0}")]
     Refused(String),
-    /// A loss or a gradient stopped being a number.
+    /// A loss, a gradient or a weight stopped being a number.
     #[error("step {step}: {term} is not finite ({value}); lower the learning rates, or choose another loss or norm")]
     NotFinite {
         /// The first bad step.
         step: u64,
-        /// The loss or gradient.
+        /// The loss, the gradient or whose weights.
         term: &'static str,
         /// What it was.
         value: f64,

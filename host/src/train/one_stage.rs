@@ -111,8 +111,7 @@ fn discriminator_backward(
     match strategy {
         Strategy::Scaled => {
             let (of_d, at_fakes) = backward(&seeds.g_f)?;
-            let gamma = seeds.h.f_div(&seeds.g_f)?;
-            Ok((of_d, scale_samples(&at_fakes, &gamma)?))
+            Ok((of_d, scale_samples(&at_fakes, &gamma(seeds)?)?))
         }
         Strategy::Pivoted => {
             let (seed, a, b) = pivot(&seeds.g_f, &seeds.h)?;
@@ -128,6 +127,13 @@ fn discriminator_backward(
             Ok((of_d, first(at_fakes)?))
         }
     }
+}
+
+/// The paper's `γ = h / g_f`. Where both are 0 nothing reaches the fake and any factor will do; -1 is what a symmetric
+/// loss has everywhere, also where it is saturated.
+fn gamma(seeds: &Seeds) -> Result<Tensor, TrainError> {
+    let neither = seeds.g_f.f_eq(0.0)?.f_logical_and(&seeds.h.f_eq(0.0)?)?;
+    Ok(seeds.h.f_div(&seeds.g_f)?.f_masked_fill(&neither, -1.0)?)
 }
 
 /// The pivot of one-stage.md: the seed `u` (the larger of `g_f` and `h`, 1 where both are 0), `a = g_f/u`, `b = h/u`;

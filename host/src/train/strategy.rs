@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use tandem_plugin_api::{Gan, Symmetry, network::describe, opset::Op, shape::Shape};
+use tandem_plugin_api::{Gan, Symmetry, network::describe, opset::parameters, shape::Shape};
 
 use super::TrainError;
 
@@ -74,13 +74,16 @@ pub fn obstacle(gan: &Gan, strategy: Strategy) -> Option<String> {
     if gan.score_shape() != Shape::batched(&[]) {
         return Some(format!("D gives a map of scores {}, so there is no one factor for a sample", gan.score_shape()));
     }
-    let free = gan.discriminator.nodes().iter().find(|n| matches!(n.op, Op::Parameter { .. }));
-    match free {
-        Some(node) if strategy == Strategy::Pivoted => {
-            Some(format!("{} in D has no sample to which its gradient belongs", describe(&node.op)))
-        }
-        _ => None,
+    if strategy != Strategy::Pivoted {
+        return None;
     }
+    let network = &gan.discriminator;
+    // A free parameter, or a layer over one: its gradient is of the whole batch, and no sample's factor scales it.
+    let free = network.nodes().iter().find(|n| {
+        let types = network.input_types(n);
+        !parameters(&n.op, &types).is_empty() && !types.iter().any(|t| t.shape.is_batched())
+    });
+    free.map(|node| format!("{} in D has no sample to which its gradient belongs", describe(&node.op)))
 }
 
 /// The cheapest strategy that is exact for `gan`, or the one that was asked for if it is.

@@ -4,7 +4,7 @@
 //! [`Trainer::readings`].
 
 use tandem_plugin_api::{Gan, Stages};
-use tandem_torch_ext::{Generator, clamp_all, ema_update};
+use tandem_torch_ext::{Generator, all_finite, clamp_all, ema_update};
 use tch::{Device, Kind, Tensor};
 
 use super::{
@@ -116,7 +116,8 @@ impl Trainer {
         &mut self.readings
     }
 
-    /// One round: `n_critic` steps of D and `n_generator` of G, joint where both step (as TF-GAN's joint hooks count).
+    /// One round: `n_critic` steps of D and `n_generator` of G. In one stage as many as there are of both are joint, then
+    /// come the others alone (as TF-GAN's joint hooks).
     ///
     /// `next_batch` is asked for a fresh batch for every step.
     pub fn round<E: From<TrainError>>(&mut self, mut next_batch: impl FnMut() -> Result<Batch, E>) -> Result<(), E> {
@@ -124,14 +125,14 @@ impl Trainer {
         match self.settings.stages {
             Stages::One => {
                 let joint = of_d.min(of_g);
-                for _ in 0..of_d - joint {
-                    self.discriminator_step(&next_batch()?, None)?;
-                }
-                for _ in 0..of_g - joint {
-                    self.generator_step(&next_batch()?, None)?;
-                }
                 for _ in 0..joint {
                     self.joint_step(&next_batch()?)?;
+                }
+                for _ in joint..of_d {
+                    self.discriminator_step(&next_batch()?, None)?;
+                }
+                for _ in joint..of_g {
+                    self.generator_step(&next_batch()?, None)?;
                 }
             }
             Stages::Two => {
@@ -153,6 +154,24 @@ impl Trainer {
         }
         self.readings.close(self.step + 1, self.settings.device)?;
         self.step += 1;
+        Ok(())
+    }
+
+    /// That all weights are finite: a step's last update can overflow after its losses and gradients were well.
+    ///
+    /// Waits for the device; for before a checkpoint.
+    pub fn check_weights(&self) -> Result<(), TrainError> {
+        let networks = [
+            ("generator's weights", Some(&self.networks.generator)),
+            ("discriminator's weights", Some(&self.networks.discriminator)),
+            ("generator_ema's weights", self.ema.as_ref()),
+        ];
+        for (term, network) in networks {
+            let tensors: Vec<Tensor> = network.iter().flat_map(|n| n.state()).map(|(_, t)| t.shallow_clone()).collect();
+            if all_finite(&tensors)?.f_int64_value(&[])? == 0 {
+                return Err(TrainError::NotFinite { step: self.step, term, value: f64::NAN });
+            }
+        }
         Ok(())
     }
 

@@ -6,10 +6,15 @@ use super::{DiscriminatorLoss, Gan};
 use crate::{
     Error, Network,
     network::is_legal_name,
-    opset::Op,
+    opset::{Op, Parameter},
     options::Images,
     shape::{Element, Shape, TensorType},
 };
+
+/// Numbers that a network may own, learned and not: 8 GiB in float64, in which first values are drawn.
+const MAX_NUMBERS: i64 = 1 << 30;
+/// States of a loss.
+const MAX_STATES: usize = 64;
 
 /// What losses are written over; no state may take these names.
 const SCORES: [&str; 3] = ["real", "fake", "labels"];
@@ -92,11 +97,18 @@ impl Gan {
             return Err(Error::new(format!("the output must keep the batch first and whole, found {scores}"))
                 .within("discriminator"));
         }
-        check_inputs(&self.generator, &["latent"], &[]).map_err(|e| e.within("generator"))?;
-        check_inputs(&self.discriminator, &["image"], &[]).map_err(|e| e.within("discriminator"))
+        for (place, network, input) in
+            [("generator", &self.generator, "latent"), ("discriminator", &self.discriminator, "image")]
+        {
+            check_inputs(network, &[input], &[]).and_then(|()| check_size(network)).map_err(|e| e.within(place))?;
+        }
+        Ok(())
     }
 
     fn check_states(&self) -> Result<(), Error> {
+        if self.states.len() > MAX_STATES {
+            return Err(Error::new(format!("at most {MAX_STATES} states, found {}", self.states.len())));
+        }
         for (i, s) in self.states.iter().enumerate() {
             let taken = SCORES.contains(&s.name.as_str()) || self.states[..i].iter().any(|t| t.name == s.name);
             if !s.initial.is_finite() || taken || !is_legal_name(&s.name) {
@@ -169,6 +181,25 @@ impl Gan {
     }
 }
 
+/// That a network has something to learn, and not more than a machine can hold.
+fn check_size(network: &Network) -> Result<(), Error> {
+    if network.learned_count() == 0 {
+        return Err(Error::new("has no layer with weights, so there is nothing to train"));
+    }
+    let parameters = network.parameters();
+    let count = |p: &Parameter| p.shape.iter().product::<i64>();
+    // Each is at most 2^31, and a graph holds at most 100,000 operations: no sum overflows.
+    let all: i64 = parameters.iter().map(count).sum();
+    match parameters.iter().max_by_key(|p| count(p)) {
+        Some(largest) if all > MAX_NUMBERS => Err(Error::new(format!(
+            "owns {all} numbers, at most {MAX_NUMBERS} are allowed; the largest tensor is `{}` with {}",
+            largest.name,
+            count(largest)
+        ))),
+        _ => Ok(()),
+    }
+}
+
 /// That a graph has no inputs but `tensors` (of real numbers), `states` (one number each) and the labels `[N]`.
 fn check_inputs(network: &Network, tensors: &[&str], states: &[&str]) -> Result<(), Error> {
     let number = TensorType::float(Shape::scalar());
@@ -214,7 +245,7 @@ mod tests {
     }
 
     fn image(latent: &Tensor) -> Tensor {
-        latent.reshape(&[1, 4, 4])
+        latent.linear("paint", 16, Linear::default()).reshape(&[1, 4, 4])
     }
 
     fn score(image: &Tensor) -> Tensor {

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use super::{Defaults, DiscriminatorLoss, Gan, GradientPenalty, Latent, Optimizer, PenaltyAt, State, Symmetry};
 use crate::{
     Error, Network,
+    network::is_legal_name,
     opset::{Field, OPSET},
     options::{OptionInfo, OptionKind},
     value::{Definition, Graph, Named, Value},
@@ -215,8 +216,16 @@ fn decode_option(metadata: &mut Reader, name: String) -> Result<OptionInfo, Erro
         },
         _ => OptionKind::Flag,
     };
-    let help = metadata.need(&key("help"))?;
+    let help: String = metadata.need(&key("help"))?;
     let (default, value) = (metadata.value(&key("default"))?, metadata.value(&key("value"))?);
+    // They are shown on terminals and kept as JSON, which has no infinity.
+    let finite = |value: &Value| !matches!(value, Value::Float(x) if !x.is_finite());
+    let ends = !matches!(kind, OptionKind::Number(low, high) if !(low.is_finite() && high.is_finite()));
+    if !is_legal_name(&name) || help.chars().any(char::is_control) || !(ends && finite(&default) && finite(&value)) {
+        return Err(Error::new(format!(
+            "option {name:?} must have a name of letters, digits, `_`, `-` or `.`, one line of help, and finite numbers"
+        )));
+    }
     Ok(OptionInfo { name, help, kind, default, value })
 }
 

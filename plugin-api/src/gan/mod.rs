@@ -10,7 +10,7 @@ pub use builder::GanBuilder;
 pub use defaults::{Defaults, Optimizer};
 pub use scores::Scores;
 
-use crate::{Error, Network, options::OptionInfo, shape::Shape};
+use crate::{Error, Network, opset::Op, options::OptionInfo, shape::Shape};
 
 /// How the two losses relate (Shen et al., CVPR 2021, section 3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -142,6 +142,16 @@ impl Gan {
     /// The size of the latent vector.
     pub fn latent_size(&self) -> i64 {
         self.generator.input("latent").map_or(0, |t| t.shape.elements_per_sample())
+    }
+
+    /// How many classes the networks have room for, where one of them takes labels.
+    pub fn classes(&self) -> Option<i64> {
+        let rooms =
+            [&self.generator, &self.discriminator].into_iter().flat_map(Network::nodes).filter_map(|n| match n.op {
+                Op::OneHot { num_classes: n } | Op::Embedding { num_embeddings: n, .. } => Some(n),
+                _ => None,
+            });
+        rooms.min()
     }
 
     /// All losses and state updates as a person writes them, by their names in the definition.

@@ -121,12 +121,18 @@ impl Field for Interpolation {
     }
 }
 
+/// More than any operation takes; it bounds the search for duplicates in data from outside.
+const MAX_ATTRIBUTES: usize = 64;
+
 /// The attributes of one node while they are being read; whatever is left at the end is unknown.
 pub(super) struct Attributes<'a>(Vec<&'a Named<Value>>);
 
 impl<'a> Attributes<'a> {
     /// All attributes of a node; a name given twice is refused.
     pub(super) fn new(all: &'a [Named<Value>]) -> Result<Self, String> {
+        if all.len() > MAX_ATTRIBUTES {
+            return Err(format!("has {} attributes; no operation takes more than {MAX_ATTRIBUTES}", all.len()));
+        }
         for (i, a) in all.iter().enumerate() {
             if all[..i].iter().any(|b| b.name == a.name) {
                 return Err(format!("attribute `{}` is given twice", a.name));

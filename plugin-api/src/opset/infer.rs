@@ -276,6 +276,9 @@ fn reshape(shape: &Shape, to: &[i64]) -> Typed {
 
 fn flatten(shape: &Shape, start_dim: i64) -> Typed {
     let i = inner_axis(shape, start_dim)?;
+    if shape.0[1..].contains(&Dim::Batch) {
+        return Err(format!("the batch must come first, found {shape}"));
+    }
     let joined =
         shape.0[i..].iter().map(|d| if let Dim::Size(n) = d { Some(*n) } else { None }).product::<Option<i64>>();
     let joined = joined.ok_or_else(|| format!("the batch must come first, found {shape}"))?;
