@@ -217,18 +217,20 @@ fn a_loss_may_read_labels() {
 }
 
 #[test]
-fn penalties_are_exact_and_stay_out_of_gamma() {
-    for at in [PenaltyAt::Real, PenaltyAt::Fake, PenaltyAt::Interpolated] {
+fn terms_of_d_alone_are_exact_and_stay_out_of_gamma() {
+    for at in [PenaltyAt::Real, PenaltyAt::Fake, PenaltyAt::Interpolated, PenaltyAt::Perturbed] {
         for target in [0.0, 1.0] {
             let gan = Gan::builder(generator(), discriminator(false, |x| x.group_norm("norm", 4, Norm::default())))
                 .loss_discriminator(|s| (-s.real.mean(), s.fake.mean()))
                 .loss_generator(|s| -s.fake.mean())
                 .symmetry(Symmetry::Symmetric)
                 .gradient_penalty(at, target, 10.0)
+                .lazy_gradient_penalty(PenaltyAt::Real, 0.0, 1.0, 4)
+                .weight_decay("score.weight", 0.5)
                 .build()
                 .unwrap();
             let report = check(&gan, &on_cpu(5, 1)).unwrap();
-            assert!(report.passed && report.derivatives.penalties > 0.0, "{report:#?}");
+            assert!(report.passed && report.derivatives.terms > 0.0, "{report:#?}");
         }
     }
 }

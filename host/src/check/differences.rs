@@ -2,11 +2,11 @@
 
 use serde::Serialize;
 use tandem_plugin_api::Gan;
-use tandem_torch_ext::{Generator, grad};
+use tandem_torch_ext::Generator;
 use tch::{Kind, Tensor};
 
 use super::{Draw, Subject, worse};
-use crate::train::{Losses, Scores, Strategy, TrainError, one_stage, penalty};
+use crate::train::{Losses, Scores, Strategy, Terms, TrainError, one_stage, two_stage};
 
 /// The step of a difference, for values of order 1 in float64.
 const STEP: f64 = 1e-6;
@@ -18,14 +18,14 @@ pub struct Derivatives {
     pub losses: f64,
     /// `L_D` and `L_G` along a random direction of D's and G's parameters: the larger.
     pub networks: f64,
-    /// The penalties along a random direction of D's parameters: the largest.
-    pub penalties: f64,
+    /// The terms of D's alone, penalties and weight decay, along a random direction of D's parameters.
+    pub terms: f64,
 }
 
 impl Derivatives {
     /// The largest of all.
     pub fn worst(&self) -> f64 {
-        worse(worse(self.losses, self.networks), self.penalties)
+        worse(worse(self.losses, self.networks), self.terms)
     }
 }
 
@@ -33,7 +33,7 @@ pub(super) fn compare(gan: &Gan, subject: &Subject, draw: &Draw) -> Result<Deriv
     Ok(Derivatives {
         losses: losses(gan, &subject.losses, draw)?,
         networks: networks(subject, draw)?,
-        penalties: penalties(gan, subject, draw)?,
+        terms: terms(gan, subject, draw)?,
     })
 }
 
@@ -98,15 +98,24 @@ fn networks(subject: &Subject, draw: &Draw) -> Result<f64, TrainError> {
     Ok(worse(d, g))
 }
 
-fn penalties(gan: &Gan, subject: &Subject, draw: &Draw) -> Result<f64, TrainError> {
-    let Subject { networks, batch, .. } = subject;
-    gan.penalties.iter().try_fold(0.0, |worst, term| {
-        let points = batch.images.f_detach_copy()?.f_set_requires_grad(true)?;
-        let value = || penalty::value(term, networks, &points, batch.labels.as_ref());
-        let exact = grad(&[&value()?], &[None], networks.discriminator.learned(), false, false)?;
-        let error = along(networks.discriminator.learned(), &exact, draw, || Ok(value()?.f_double_value(&[])?))?;
-        Ok(worse(worst, error))
-    })
+/// All terms of D's alone together, as the trainer takes them: at the same points every time.
+fn terms(gan: &Gan, subject: &Subject, draw: &Draw) -> Result<f64, TrainError> {
+    let Subject { networks, batch, latents, .. } = subject;
+    let terms = Terms::new(gan, networks.discriminator.learned_names());
+    if terms.is_empty() {
+        return Ok(0.0);
+    }
+    let fakes = two_stage::detached_fakes(networks, batch, latents)?;
+    let learned = networks.discriminator.learned();
+    let evaluate = || -> Result<(f64, Vec<Tensor>), TrainError> {
+        let mut noise = Generator::new(draw.device, draw.seed.wrapping_add(3))?;
+        let mut gradients =
+            learned.iter().map(|p| Ok(p.f_zeros_like()?.f_detach()?)).collect::<Result<Vec<_>, TrainError>>()?;
+        // Every term is due in the first step.
+        let sum = terms.add(networks, batch, &fakes, &mut noise, 0, &mut gradients)?;
+        Ok((sum.map_or(Ok(0.0), |s| s.f_double_value(&[]))?, gradients))
+    };
+    along(learned, &evaluate()?.1, draw, || Ok(evaluate()?.0))
 }
 
 /// The relative error of `⟨gradient, v⟩` against `f`'s difference along a random `v`, scaled to the parameters' size.

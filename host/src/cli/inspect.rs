@@ -104,7 +104,11 @@ fn losses(gan: &Gan) -> String {
         let _ = writeln!(text, "state {} = {} at first, then {}", s.name, s.initial, formula(&s.update));
     }
     for p in &gan.penalties {
-        let _ = writeln!(text, "penalty on D: {} · mean((‖∇D‖ - {})²), {:?} samples", p.weight, p.target, p.at);
+        let lazily = if p.interval == 1 { String::new() } else { format!(", every {} steps of D", p.interval) };
+        let _ = writeln!(text, "penalty on D: {} · mean((‖∇D‖ - {})²), {:?} samples{lazily}", p.weight, p.target, p.at);
+    }
+    for w in &gan.weight_decays {
+        let _ = writeln!(text, "weight decay in D: {} · ½‖{}‖²", w.weight, w.tensor);
     }
     if let Some(limit) = gan.weight_clip {
         let _ = writeln!(text, "after each step of D its weights are clamped to [-{limit}, {limit}]");
@@ -121,9 +125,10 @@ fn cost(gan: &Gan, choice: &Choice) -> String {
         }
     }
     let (g, d) = (gan.generator.forward_flops(), gan.discriminator.forward_flops());
-    // A relativistic G needs D on real samples once more; each penalty, D forward, backward and back through both.
+    // A relativistic G needs D on real samples once more; a penalty, D forward, its input gradient, and two passes back
+    // through each of both (PyTorch counts 5.94 passes' FLOPs for DCGAN-64).
     let real_again = if gan.loss_generator.input("real").is_some() { 1.0 } else { 0.0 };
-    let penalties = 5.0 * gan.penalties.len() as f64;
+    let penalties = gan.penalties.iter().map(|p| 6.0 / p.interval as f64).sum::<f64>();
     let rows = [
         ("one stage".to_owned(), 3.0, choice.strategy.discriminator_passes() + penalties),
         ("two stages, D's fakes used again".into(), 3.0, 8.0 + real_again + penalties),
@@ -137,7 +142,7 @@ fn cost(gan: &Gan, choice: &Choice) -> String {
         table.row([
             what,
             format!("{of_g}"),
-            format!("{of_d}"),
+            format!("{}", (of_d * 100.0).round() / 100.0),
             format!("{:.3}", flops / 1e9),
             format!("{:.2}x", flops / one),
         ]);

@@ -9,7 +9,7 @@ use tch::{Device, Kind, Tensor};
 
 use super::{
     Batch, Choice, Losses, Networks, Optimizer, OptimizerSettings, Readings, Scores, Strategy, TrainError, choose,
-    error::In, one_stage, penalty, readings::DiscriminatorReport, two_stage,
+    error::In, one_stage, penalty::Terms, readings::DiscriminatorReport, two_stage,
 };
 use crate::network::Compiled;
 
@@ -50,6 +50,7 @@ pub struct Trainer {
     pub(super) ema: Option<Compiled>,
     pub(super) noise: Generator,
     pub(super) step: u64,
+    terms: Terms,
     readings: Readings,
     choice: Choice,
     settings: Settings,
@@ -71,6 +72,7 @@ impl Trainer {
             generator_optimizer: Optimizer::new(settings.generator, networks.generator.learned())?,
             discriminator_optimizer: Optimizer::new(settings.discriminator, networks.discriminator.learned())?,
             noise: Generator::new(settings.device, settings.seed.wrapping_add(1))?,
+            terms: Terms::new(gan, networks.discriminator.learned_names()),
             networks,
             ema,
             step: 0,
@@ -184,7 +186,7 @@ impl Trainer {
     fn joint_step(&mut self, batch: &Batch) -> Result<(), TrainError> {
         let latents = self.networks.draw_latents(batch.len(), &mut self.noise)?;
         let mut step = one_stage::gradients(&self.networks, &self.losses, batch, &latents, self.choice.strategy)?;
-        let penalty = self.add_penalties(batch, &step.fakes, &mut step.discriminator)?;
+        let terms = self.add_terms(batch, &step.fakes, &mut step.discriminator)?;
         self.update_discriminator(&step.discriminator)?;
         self.losses.update_states(&Scores {
             real: &step.real_scores,
@@ -194,7 +196,7 @@ impl Trainer {
         self.update_generator(&step.generator)?;
         self.readings.discriminator(&DiscriminatorReport {
             loss: &step.seeds.loss_discriminator,
-            penalty: penalty.as_ref(),
+            penalty: terms.as_ref(),
             gradients: &step.discriminator,
             real_scores: &step.real_scores,
             fake_scores: &step.fake_scores,
@@ -212,7 +214,7 @@ impl Trainer {
         };
         let Some(fakes) = fakes.or(fresh.as_ref()) else { return Ok(()) };
         let mut step = two_stage::discriminator(&self.networks, &self.losses, batch, fakes)?;
-        let penalty = self.add_penalties(batch, fakes, &mut step.gradients)?;
+        let terms = self.add_terms(batch, fakes, &mut step.gradients)?;
         self.update_discriminator(&step.gradients)?;
         self.losses.update_states(&Scores {
             real: &step.real_scores,
@@ -221,7 +223,7 @@ impl Trainer {
         })?;
         self.readings.discriminator(&DiscriminatorReport {
             loss: &step.loss,
-            penalty: penalty.as_ref(),
+            penalty: terms.as_ref(),
             gradients: &step.gradients,
             real_scores: &step.real_scores,
             fake_scores: &step.fake_scores,
@@ -237,13 +239,14 @@ impl Trainer {
         self.readings.generator(&step.loss, &step.gradients)
     }
 
-    fn add_penalties(
+    fn add_terms(
         &mut self,
         batch: &Batch,
         fakes: &Tensor,
         gradients: &mut [Tensor],
     ) -> Result<Option<Tensor>, TrainError> {
-        penalty::add(&self.gan.penalties, &self.networks, batch, fakes, &mut self.noise, gradients)
+        let steps_taken = self.discriminator_optimizer.steps_taken();
+        self.terms.add(&self.networks, batch, fakes, &mut self.noise, steps_taken, gradients)
     }
 
     fn update_discriminator(&mut self, gradients: &[Tensor]) -> Result<(), TrainError> {

@@ -1,8 +1,8 @@
 //! Putting a GAN together: networks, losses and the rest in any order, the first mistake kept until the end.
 
 use super::{
-    Defaults, DiscriminatorLoss, Gan, GradientPenalty, Latent, PenaltyAt, Scores, Stages, State, Symmetry, score_shape,
-    scores::loss_graph,
+    Defaults, DiscriminatorLoss, Gan, GradientPenalty, Latent, PenaltyAt, Scores, Stages, State, Symmetry, WeightDecay,
+    score_shape, scores::loss_graph,
 };
 use crate::{Error, Network, Tensor, shape::Shape};
 
@@ -16,6 +16,7 @@ pub struct GanBuilder {
     symmetry: Symmetry,
     latent: Latent,
     penalties: Vec<GradientPenalty>,
+    weight_decays: Vec<WeightDecay>,
     weight_clip: Option<f64>,
     states: Result<Vec<State>, Error>,
     one_stage: Defaults,
@@ -35,6 +36,7 @@ impl GanBuilder {
             symmetry: Symmetry::Asymmetric,
             latent: Latent::Normal,
             penalties: Vec::new(),
+            weight_decays: Vec::new(),
             weight_clip: None,
             states: Ok(Vec::new()),
             one_stage: Defaults::default(),
@@ -76,8 +78,19 @@ impl GanBuilder {
     }
 
     /// Adds a gradient penalty to D's loss.
-    pub fn gradient_penalty(mut self, at: PenaltyAt, target: f64, weight: f64) -> Self {
-        self.penalties.push(GradientPenalty { at, target, weight });
+    pub fn gradient_penalty(self, at: PenaltyAt, target: f64, weight: f64) -> Self {
+        self.lazy_gradient_penalty(at, target, weight, 1)
+    }
+
+    /// Adds a gradient penalty that is taken in every `interval`-th step of D, then with `interval` times the weight.
+    pub fn lazy_gradient_penalty(mut self, at: PenaltyAt, target: f64, weight: f64, interval: i64) -> Self {
+        self.penalties.push(GradientPenalty { at, target, weight, interval });
+        self
+    }
+
+    /// Adds `weight/2 · ‖w‖²` of one of D's learned tensors to D's loss: `score.weight`.
+    pub fn weight_decay(mut self, tensor: &str, weight: f64) -> Self {
+        self.weight_decays.push(WeightDecay { tensor: tensor.into(), weight });
         self
     }
 
@@ -119,6 +132,7 @@ impl GanBuilder {
             symmetry: self.symmetry,
             latent: self.latent,
             penalties: self.penalties,
+            weight_decays: self.weight_decays,
             weight_clip: self.weight_clip,
             states: self.states?,
             one_stage: self.one_stage,

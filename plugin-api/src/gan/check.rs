@@ -2,11 +2,11 @@
 //!
 //! Whether a declared symmetry is true needs numbers, so the host checks that.
 
-use super::{DiscriminatorLoss, Gan};
+use super::{DiscriminatorLoss, Gan, WeightDecay};
 use crate::{
     Error, Network,
-    network::is_legal_name,
-    opset::{Op, Parameter},
+    network::{describe, is_legal_name},
+    opset::{Op, Parameter, Role},
     options::Images,
     shape::{Element, Shape, TensorType},
 };
@@ -170,14 +170,58 @@ impl Gan {
                 )));
             }
         }
-        if !self.penalties.is_empty() && self.score_shape() != Shape::batched(&[]) {
+        if let Some(p) = self.penalties.iter().find(|p| !(1..=1_000_000).contains(&p.interval)) {
             return Err(Error::new(format!(
-                "a gradient penalty needs one score a sample, found {}",
-                self.score_shape()
+                "a gradient penalty's interval must be from 1 to 1000000 steps of D, found {}",
+                p.interval
             )));
         }
+        self.check_penalised_scores()?;
+        self.check_weight_decays()?;
         self.one_stage.check().map_err(|e| e.within("defaults for one stage"))?;
         self.two_stage.check().map_err(|e| e.within("defaults for two stages"))
+    }
+}
+
+impl Gan {
+    /// `∇ₓ D(x)` is one sample's only if no other sample and no other score is in it.
+    fn check_penalised_scores(&self) -> Result<(), Error> {
+        if self.penalties.is_empty() {
+            return Ok(());
+        }
+        let wrong = |what: String| {
+            Err(Error::new(format!(
+                "a gradient penalty needs a discriminator with one score for each sample alone; {what}"
+            )))
+        };
+        if let Some(op) = self.discriminator.batch_coupling() {
+            return wrong(format!("{} mixes the samples of a batch", describe(op)));
+        }
+        if self.score_shape() != Shape::batched(&[]) {
+            return wrong(format!("it gives {}", self.score_shape()));
+        }
+        Ok(())
+    }
+
+    fn check_weight_decays(&self) -> Result<(), Error> {
+        for (i, decay) in self.weight_decays.iter().enumerate() {
+            let WeightDecay { tensor, weight } = decay;
+            if !(weight.is_finite() && *weight >= 0.0) {
+                return Err(Error::new(format!("weight_decay of `{tensor}` must be 0 or more, found {weight}")));
+            }
+            if self.weight_decays[..i].iter().any(|w| w.tensor == *tensor) {
+                return Err(Error::new(format!("weight_decay of `{tensor}` is declared twice")));
+            }
+            let learned = self.discriminator.parameters().into_iter().filter(|p| p.role == Role::Learned);
+            let names: Vec<String> = learned.map(|p| p.name).collect();
+            if !names.iter().any(|name| decay.is_of(name)) {
+                let names = names.join(", ");
+                return Err(Error::new(format!(
+                    "weight_decay: the discriminator learns no tensor `{tensor}`; it learns: {names}"
+                )));
+            }
+        }
+        Ok(())
     }
 }
 
@@ -334,6 +378,35 @@ mod tests {
         assert_eq!(
             refused(&|gan| gan.gradient_penalty(crate::PenaltyAt::Real, 0.0, f64::NAN)),
             "a gradient penalty's weight and target must be 0 or more, found NaN and 0"
+        );
+        assert_eq!(
+            refused(&|gan| gan.lazy_gradient_penalty(crate::PenaltyAt::Real, 0.0, 1.0, 0)),
+            "a gradient penalty's interval must be from 1 to 1000000 steps of D, found 0"
+        );
+        assert_eq!(
+            refused(&|gan| gan.weight_decay("score.weigth", 0.1)),
+            "weight_decay: the discriminator learns no tensor `score.weigth`; it learns: score.weight, score.bias"
+        );
+        assert_eq!(
+            refused(&|gan| gan.weight_decay("score.bias", -0.1)),
+            "weight_decay of `score.bias` must be 0 or more, found -0.1"
+        );
+    }
+
+    #[test]
+    fn a_penalised_discriminator_gives_one_score_for_each_sample_alone() {
+        let refused = |d| {
+            let gan = least_squares(Gan::builder(generator(|z, _| image(z)), d));
+            gan.gradient_penalty(crate::PenaltyAt::Real, 0.0, 1.0).build().unwrap_err().to_string()
+        };
+        assert_eq!(
+            refused(discriminator(|x, _| score(&x.batch_norm("norm", crate::Norm::default())))),
+            "a gradient penalty needs a discriminator with one score for each sample alone; layer `norm` \
+             (batch_norm) mixes the samples of a batch"
+        );
+        assert_eq!(
+            refused(discriminator(|x, _| x.conv2d("score", 1, crate::kernel(1)))),
+            "a gradient penalty needs a discriminator with one score for each sample alone; it gives [N, 1, 4, 4]"
         );
     }
 }

@@ -4,7 +4,9 @@
 
 use std::collections::BTreeMap;
 
-use super::{Defaults, DiscriminatorLoss, Gan, GradientPenalty, Latent, Optimizer, PenaltyAt, State, Symmetry};
+use super::{
+    Defaults, DiscriminatorLoss, Gan, GradientPenalty, Latent, Optimizer, PenaltyAt, State, Symmetry, WeightDecay,
+};
 use crate::{
     Error, Network,
     network::is_legal_name,
@@ -36,9 +38,18 @@ impl Gan {
         }
         metadata.put("penalties", (self.penalties.len() as i64).encode());
         for (i, p) in self.penalties.iter().enumerate() {
-            metadata.text(&format!("penalty.{i}.at"), penalty_name(p.at));
+            metadata.text(&format!("penalty.{i}.at"), name_of(PENALTIES, p.at));
             metadata.put(&format!("penalty.{i}.target"), p.target.encode());
             metadata.put(&format!("penalty.{i}.weight"), p.weight.encode());
+            if p.interval != 1 {
+                metadata.put(&format!("penalty.{i}.interval"), p.interval.encode());
+            }
+        }
+        if !self.weight_decays.is_empty() {
+            metadata.put("weight_decays", Value::Texts(self.weight_decays.iter().map(|w| w.tensor.clone()).collect()));
+        }
+        for w in &self.weight_decays {
+            metadata.put(&format!("weight_decay.{}", w.tensor), w.weight.encode());
         }
         metadata.put("states", Value::Texts(self.states.iter().map(|s| s.name.clone()).collect()));
         for s in &self.states {
@@ -80,6 +91,11 @@ impl Gan {
         let latent = metadata.one_of("latent", &[("normal", Latent::Normal), ("uniform", Latent::Uniform)])?;
         let weight_clip = metadata.optional("weight_clip")?;
         let penalties = decode_penalties(&mut metadata)?;
+        let weight_decays = metadata
+            .optional_texts("weight_decays")?
+            .into_iter()
+            .map(|tensor| Ok(WeightDecay { weight: metadata.need(&format!("weight_decay.{tensor}"))?, tensor }));
+        let weight_decays = weight_decays.collect::<Result<_, Error>>()?;
         let states = metadata.texts("states")?.into_iter().map(|name| {
             let update = graphs.need(&format!("state.{name}"))?;
             Ok(State { initial: metadata.need(&format!("state.{name}.initial"))?, name, update })
@@ -102,6 +118,7 @@ impl Gan {
             symmetry,
             latent,
             penalties,
+            weight_decays,
             weight_clip,
             states,
             one_stage,
@@ -112,15 +129,16 @@ impl Gan {
     }
 }
 
-const PENALTIES: &[(&str, PenaltyAt)] =
-    &[("interpolated", PenaltyAt::Interpolated), ("real", PenaltyAt::Real), ("fake", PenaltyAt::Fake)];
+const PENALTIES: &[(&str, PenaltyAt)] = &[
+    ("interpolated", PenaltyAt::Interpolated),
+    ("real", PenaltyAt::Real),
+    ("fake", PenaltyAt::Fake),
+    ("perturbed", PenaltyAt::Perturbed),
+];
 
-const fn penalty_name(at: PenaltyAt) -> &'static str {
-    match at {
-        PenaltyAt::Interpolated => "interpolated",
-        PenaltyAt::Real => "real",
-        PenaltyAt::Fake => "fake",
-    }
+/// The name of a value in a table that has them all.
+fn name_of<T: PartialEq>(table: &[(&'static str, T)], value: T) -> &'static str {
+    table.iter().find(|(_, t)| *t == value).map_or("", |(name, _)| name)
 }
 
 fn decode_penalties(metadata: &mut Reader) -> Result<Vec<GradientPenalty>, Error> {
@@ -133,6 +151,7 @@ fn decode_penalties(metadata: &mut Reader) -> Result<Vec<GradientPenalty>, Error
             at: metadata.one_of(&format!("penalty.{i}.at"), PENALTIES)?,
             target: metadata.need(&format!("penalty.{i}.target"))?,
             weight: metadata.need(&format!("penalty.{i}.weight"))?,
+            interval: metadata.optional(&format!("penalty.{i}.interval"))?.unwrap_or(1),
         })
     };
     (0..count).map(penalty).collect()
@@ -267,6 +286,10 @@ impl<'a> Reader<'a> {
         if self.0.contains_key(key) { self.need(key).map(Some) } else { Ok(None) }
     }
 
+    fn optional_texts(&mut self, key: &str) -> Result<Vec<String>, Error> {
+        if self.0.contains_key(key) { self.texts(key) } else { Ok(Vec::new()) }
+    }
+
     fn texts(&mut self, key: &str) -> Result<Vec<String>, Error> {
         match self.value(key)? {
             Value::Texts(texts) => Ok(texts),
@@ -336,6 +359,8 @@ mod tests {
             .loss_generator(|s| -s.fake.mean())
             .state("lambda", 0.5, |s| s.state("lambda") + s.real.square().mean() * 1e-3)
             .gradient_penalty(PenaltyAt::Interpolated, 1.0, 10.0)
+            .lazy_gradient_penalty(PenaltyAt::Perturbed, 0.0, 5.0, 16)
+            .weight_decay("score.weight", 1e-3)
             .weight_clip(0.01)
             .defaults(Stages::Two, Defaults::rmsprop(5e-5).n_critic(5))
             .build()

@@ -62,6 +62,9 @@ pub enum PenaltyAt {
     Real,
     /// Fakes (R2).
     Fake,
+    /// `x + ε u`, `ε ~ U(0, 1)` for each sample, `u ~ U(0, σ/2)` for each pixel, σ the batch's standard deviation
+    /// (DRAGAN, Kodali et al. 2017, as in the authors' code).
+    Perturbed,
 }
 
 /// A term of D's alone: `weight · mean((‖∇ₓ D(x)‖₂ - target)²)`, and `weight · mean(‖∇ₓ D(x)‖₂²)` for a target of 0.
@@ -75,6 +78,24 @@ pub struct GradientPenalty {
     pub target: f64,
     /// The factor.
     pub weight: f64,
+    /// Taken in every `interval`-th step of D, then with `interval` times the weight (Karras et al. 2020, section 3.1).
+    pub interval: i64,
+}
+
+/// A term of D's alone: `weight/2 · ‖w‖²` of one of its learned tensors, as PyTorch's `weight_decay` of a parameter group.
+#[derive(Debug, Clone, PartialEq)]
+pub struct WeightDecay {
+    /// The tensor as the layer names it, `score.weight`; under spectral norm that is `score.weight_orig`.
+    pub tensor: String,
+    /// The factor.
+    pub weight: f64,
+}
+
+impl WeightDecay {
+    /// Whether it is of D's tensor of this name.
+    pub fn is_of(&self, name: &str) -> bool {
+        name.strip_prefix(&self.tensor).is_some_and(|rest| rest.is_empty() || rest == "_orig")
+    }
 }
 
 /// One number that the loss keeps between steps, for example Fisher's λ; no gradient flows into its update.
@@ -105,6 +126,8 @@ pub struct Gan {
     pub latent: Latent,
     /// Terms of D's alone.
     pub penalties: Vec<GradientPenalty>,
+    /// More terms of D's alone.
+    pub weight_decays: Vec<WeightDecay>,
     /// After each step of D, its learned tensors are clamped to `[-c, c]` (Arjovsky et al. 2017).
     pub weight_clip: Option<f64>,
     /// Numbers kept between steps.
