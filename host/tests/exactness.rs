@@ -5,9 +5,16 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
-use tandem::check::{Draw, GRADIENT_TOLERANCE, check};
+use std::sync::{Mutex, PoisonError};
+
+use tandem::{
+    check::{self, Draw, GRADIENT_TOLERANCE, Report},
+    train::TrainError,
+};
 use tandem_plugin_api::{
-    Builder, Error, Gan, Init, Linear, Network, Norm, PenaltyAt, Scores, Symmetry, Tensor, kernel,
+    Builder, Error, Gan, Init, Linear, Network, Norm, PenaltyAt, Scores, Symmetry, Tensor, Transform,
+    gan::{Augmentation, GradientPenalty},
+    kernel,
 };
 
 fn generator() -> Result<Network, Error> {
@@ -107,6 +114,13 @@ fn gan(loss: &(&str, Symmetry, Loss, Loss), discriminator: Result<Network, Error
 
 fn on_cpu(samples: i64, seed: u64) -> Draw {
     Draw { samples, seed, device: tch::Device::Cpu }
+}
+
+/// A check alone: dropout draws from the one stream that a process has, and tests may be threads of one process.
+fn check(gan: &Gan, draw: &Draw) -> Result<Report, TrainError> {
+    static STREAM: Mutex<()> = Mutex::new(());
+    let _alone = STREAM.lock().unwrap_or_else(PoisonError::into_inner);
+    check::check(gan, draw)
 }
 
 fn prove(discriminator: impl Fn() -> Result<Network, Error>, allowed: &[&str]) {
@@ -231,6 +245,21 @@ fn terms_of_d_alone_are_exact_and_stay_out_of_gamma() {
                 .unwrap();
             let report = check(&gan, &on_cpu(5, 1)).unwrap();
             assert!(report.passed && report.derivatives.terms > 0.0, "{report:#?}");
+        }
+    }
+}
+
+/// D sees real and fake images through random transforms; what reaches G has come back through the fakes'.
+#[test]
+fn with_augmentation() {
+    let all = Transform::ALL.map(|(_, transform)| transform);
+    for loss in LOSSES {
+        for target in [None, Some(0.6)] {
+            let mut gan = gan(loss, discriminator(false, |x| x.group_norm("norm", 4, Norm::default())));
+            gan.augmentation = Augmentation { transforms: all.to_vec(), target };
+            gan.penalties.push(GradientPenalty { at: PenaltyAt::Real, target: 0.0, weight: 1.0, interval: 2 });
+            let report = check(&gan, &on_cpu(7, 3)).unwrap();
+            assert!(report.passed && report.derivatives.terms > 0.0, "{}: {report:#?}", loss.0);
         }
     }
 }

@@ -22,7 +22,7 @@ pub mod value;
 pub use build::{Builder, Conv, ConvTranspose, Linear, Norm, Tensor, kernel};
 pub use error::Error;
 pub use formula::formula;
-pub use gan::{Defaults, Gan, Latent, Optimizer, PenaltyAt, Scores, Stages, Symmetry};
+pub use gan::{Defaults, Gan, Latent, Optimizer, PenaltyAt, Scores, Stages, Symmetry, Transform};
 pub use init::Init;
 pub use network::Network;
 pub use options::{Images, Options};
@@ -31,7 +31,7 @@ pub use options::{Images, Options};
 pub mod prelude {
     pub use crate::{
         Builder, Defaults, Error, Gan, Init, Latent, Linear, Network, Norm, Optimizer, Options, PenaltyAt, Scores,
-        Stages, Symmetry, Tensor, export_gan, kernel,
+        Stages, Symmetry, Tensor, Transform, export_gan, kernel,
     };
 }
 

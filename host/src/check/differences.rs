@@ -6,7 +6,7 @@ use tandem_torch_ext::Generator;
 use tch::{Kind, Tensor};
 
 use super::{Draw, Subject, worse};
-use crate::train::{Losses, Scores, Strategy, Terms, TrainError, one_stage, two_stage};
+use crate::train::{Losses, Scores, Strategy, Terms, TrainError, View, one_stage, two_stage};
 
 /// The step of a difference, for values of order 1 in float64.
 const STEP: f64 = 1e-6;
@@ -81,11 +81,13 @@ fn numeric(at: &Tensor, f: impl Fn(&Tensor) -> Result<f64, TrainError>) -> Resul
 
 /// Both losses, as functions of both networks' parameters, along a random direction.
 fn networks(subject: &Subject, draw: &Draw) -> Result<f64, TrainError> {
-    let Subject { networks, losses, batch, latents } = subject;
+    let Subject { networks, losses, batch, latents, augment } = subject;
     let labels = batch.labels.as_ref();
     let pass = || -> Result<one_stage::Forward, TrainError> {
         tch::manual_seed(draw.seed as i64);
-        one_stage::forward(networks, batch, latents, &networks.weights(false)?, Strategy::TwoSeed)
+        let mut noise = Subject::noise(draw)?;
+        let mut view = View::new(augment, &mut noise);
+        one_stage::forward(networks, batch, latents, &networks.weights(false)?, Strategy::TwoSeed, &mut view)
     };
     let both = |pass: &one_stage::Forward| -> Result<[f64; 2], TrainError> {
         let scores = Scores { real: &pass.real_scores, fake: &pass.fake_scores, labels };
@@ -100,7 +102,7 @@ fn networks(subject: &Subject, draw: &Draw) -> Result<f64, TrainError> {
 
 /// All terms of D's alone together, as the trainer takes them: at the same points every time.
 fn terms(gan: &Gan, subject: &Subject, draw: &Draw) -> Result<f64, TrainError> {
-    let Subject { networks, batch, latents, .. } = subject;
+    let Subject { networks, batch, latents, augment, .. } = subject;
     let terms = Terms::new(gan, networks.discriminator.learned_names());
     if terms.is_empty() {
         return Ok(0.0);
@@ -108,11 +110,12 @@ fn terms(gan: &Gan, subject: &Subject, draw: &Draw) -> Result<f64, TrainError> {
     let fakes = two_stage::detached_fakes(networks, batch, latents)?;
     let learned = networks.discriminator.learned();
     let evaluate = || -> Result<(f64, Vec<Tensor>), TrainError> {
-        let mut noise = Generator::new(draw.device, draw.seed.wrapping_add(3))?;
+        let mut noise = Subject::noise(draw)?;
+        let mut view = View::new(augment, &mut noise);
         let mut gradients =
             learned.iter().map(|p| Ok(p.f_zeros_like()?.f_detach()?)).collect::<Result<Vec<_>, TrainError>>()?;
         // Every term is due in the first step.
-        let sum = terms.add(networks, batch, &fakes, &mut noise, 0, &mut gradients)?;
+        let sum = terms.add(networks, batch, &fakes, &mut view, 0, &mut gradients)?;
         Ok((sum.map_or(Ok(0.0), |s| s.f_double_value(&[]))?, gradients))
     };
     along(learned, &evaluate()?.1, draw, || Ok(evaluate()?.0))

@@ -6,7 +6,7 @@ use tch::Tensor;
 use super::{Draw, Subject, gradients::applies};
 use crate::{
     network::Compiled,
-    train::{Strategy, TrainError, obstacle, one_stage},
+    train::{Strategy, TrainError, View, obstacle, one_stage},
 };
 
 /// The tensors of one step in float64, by name (docs/check-dump.md):
@@ -30,7 +30,9 @@ pub fn dump(gan: &Gan, draw: &Draw) -> Result<Vec<(String, Tensor)>, TrainError>
     for strategy in Strategy::ALL.into_iter().filter(|&s| obstacle(gan, s).is_none()) {
         tch::manual_seed(draw.seed as i64);
         let weights = networks.weights(false)?;
-        let pass = one_stage::forward(networks, &subject.batch, &subject.latents, &weights, strategy)?;
+        let mut noise = Subject::noise(draw)?;
+        let mut view = View::new(&subject.augment, &mut noise);
+        let pass = one_stage::forward(networks, &subject.batch, &subject.latents, &weights, strategy, &mut view)?;
         if strategy == Strategy::TwoSeed {
             let [of_d, of_g] = one_stage::separate(networks, &subject.losses, &subject.batch, &pass)?;
             push(&mut tensors, "separate", "discriminator", &networks.discriminator, of_d);

@@ -7,7 +7,7 @@ use tch::{Kind, Tensor};
 
 use super::{Draw, Subject};
 use crate::train::{
-    Scores, Seeds, Strategy, TrainError, obstacle,
+    Scores, Seeds, Strategy, TrainError, View, obstacle,
     one_stage::{self, Forward},
 };
 
@@ -91,7 +91,10 @@ pub(super) fn applies(gan: &Gan, strategy: Strategy, seeds: &Seeds) -> Result<bo
 fn forward(subject: &Subject, strategy: Strategy, score: Option<f64>, draw: &Draw) -> Result<Forward, TrainError> {
     tch::manual_seed(draw.seed as i64);
     let weights = subject.networks.weights(false)?;
-    let mut pass = one_stage::forward(&subject.networks, &subject.batch, &subject.latents, &weights, strategy)?;
+    let mut noise = Subject::noise(draw)?;
+    let mut view = View::new(&subject.augment, &mut noise);
+    let mut pass =
+        one_stage::forward(&subject.networks, &subject.batch, &subject.latents, &weights, strategy, &mut view)?;
     let mut spread = Generator::new(draw.device, draw.seed)?;
     let noise_for = |scores: &Tensor, spread: &mut Generator| -> Result<Tensor, TrainError> {
         let noise = scores.f_zeros_like()?.f_detach()?;

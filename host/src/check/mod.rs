@@ -16,7 +16,7 @@ use tandem_plugin_api::{Gan, Symmetry, network::describe};
 use tandem_torch_ext::Generator;
 use tch::{Device, Kind, Tensor};
 
-use crate::train::{Batch, Losses, Networks, Strategy, TrainError, check_symmetry, choose, obstacle};
+use crate::train::{Augment, Batch, Losses, Networks, Strategy, TrainError, check_symmetry, choose, obstacle};
 
 /// One-stage gradients must equal separate ones to this, relative, in float64.
 pub const GRADIENT_TOLERANCE: f64 = 1e-10;
@@ -62,6 +62,7 @@ pub(super) struct Subject {
     pub(super) losses: Losses,
     pub(super) batch: Batch,
     pub(super) latents: Tensor,
+    pub(super) augment: Augment,
 }
 
 /// Which random step a definition is checked on.
@@ -89,7 +90,15 @@ impl Subject {
         let labels = Tensor::f_zeros([samples], (Kind::Int64, device))?;
         let latents = networks.draw_latents(samples, &mut generator)?;
         let losses = Losses::new(gan, Kind::Double, device)?;
-        Ok(Self { networks, losses, batch: Batch { images, labels: Some(labels) }, latents })
+        let mut augment = Augment::new(&gan.augmentation, Kind::Double, device)?;
+        // An adaptive augmentation starts with none: some samples must be transformed here, and some not.
+        augment.set_probability(0.5)?;
+        Ok(Self { networks, losses, batch: Batch { images, labels: Some(labels) }, latents, augment })
+    }
+
+    /// The stream of a pass's transforms: the same in every pass.
+    pub(super) fn noise(draw: &Draw) -> Result<Generator, TrainError> {
+        Ok(Generator::new(draw.device, draw.seed.wrapping_add(3))?)
     }
 }
 

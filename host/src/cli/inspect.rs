@@ -110,6 +110,12 @@ fn losses(gan: &Gan) -> String {
     for w in &gan.weight_decays {
         let _ = writeln!(text, "weight decay in D: {} · ½‖{}‖²", w.weight, w.tensor);
     }
+    if !gan.augmentation.transforms.is_empty() {
+        let names: Vec<&str> = gan.augmentation.transforms.iter().map(|t| t.name()).collect();
+        let how_often =
+            gan.augmentation.target.map_or_else(String::new, |t| format!(", as often as holds E sign(D) at {t}"));
+        let _ = writeln!(text, "D sees all images through {}{how_often}", names.join(", "));
+    }
     if let Some(limit) = gan.weight_clip {
         let _ = writeln!(text, "after each step of D its weights are clamped to [-{limit}, {limit}]");
     }

@@ -1,5 +1,6 @@
 //! Training a compiled definition in one stage or two. Knows no files, no plugins and no terminal.
 
+mod augment;
 mod error;
 mod losses;
 mod networks;
@@ -12,6 +13,7 @@ mod strategy;
 mod trainer;
 pub mod two_stage;
 
+pub use augment::{Augment, View};
 pub use error::TrainError;
 pub use losses::{Losses, Scores, Seeds, check_symmetry};
 pub use networks::{Batch, Networks, StepWeights, draw_latents, generate_with};

@@ -5,7 +5,7 @@ use std::borrow::Borrow;
 use tandem_torch_ext::grad;
 use tch::Tensor;
 
-use super::{Batch, Losses, Networks, Scores, Seeds, StepWeights, Strategy, TrainError};
+use super::{Batch, Losses, Networks, Scores, Seeds, StepWeights, Strategy, TrainError, View};
 use crate::network::Pass;
 
 /// What a step computes before any parameter moves.
@@ -48,14 +48,15 @@ pub fn forward(
     latents: &Tensor,
     weights: &StepWeights,
     strategy: Strategy,
+    view: &mut View<'_>,
 ) -> Result<Forward, TrainError> {
     let labels = batch.labels.as_ref();
     let fakes = networks.generate(latents, labels, &Pass::training(&weights.generator))?;
     let leaf = fakes.f_detach()?.f_set_requires_grad(true)?;
     let pivot = (strategy == Strategy::Pivoted).then(|| networks.pivot(batch.len())).transpose()?;
     let pass = Pass::training(&weights.discriminator);
-    let real_scores = networks.score(&batch.images, labels, &pass)?;
-    let fake_scores = networks.score(&leaf, labels, &Pass { pivot: pivot.as_ref(), ..pass })?;
+    let real_scores = networks.score(&view.of(&batch.images)?, labels, &pass)?;
+    let fake_scores = networks.score(&view.of(&leaf)?, labels, &Pass { pivot: pivot.as_ref(), ..pass })?;
     Ok(Forward { fakes, leaf, real_scores, fake_scores, pivot })
 }
 
@@ -66,8 +67,9 @@ pub fn gradients(
     batch: &Batch,
     latents: &Tensor,
     strategy: Strategy,
+    view: &mut View<'_>,
 ) -> Result<Gradients, TrainError> {
-    let pass = forward(networks, batch, latents, &networks.weights(true)?, strategy)?;
+    let pass = forward(networks, batch, latents, &networks.weights(true)?, strategy, view)?;
     backward(networks, losses, batch, &pass, strategy)
 }
 

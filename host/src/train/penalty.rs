@@ -7,7 +7,7 @@ use tandem_plugin_api::{
 use tandem_torch_ext::{Generator, grad};
 use tch::Tensor;
 
-use super::{Batch, Networks, TrainError, error::In};
+use super::{Batch, Networks, TrainError, View, error::In};
 use crate::network::Pass;
 
 /// Keeps the norm's derivative finite where the gradient is 0 (Gulrajani et al. leave it out and meet NaN).
@@ -45,7 +45,7 @@ impl Terms {
         networks: &Networks,
         batch: &Batch,
         fakes: &Tensor,
-        noise: &mut Generator,
+        view: &mut View<'_>,
         steps_taken: u64,
         gradients: &mut [Tensor],
     ) -> Result<Option<Tensor>, TrainError> {
@@ -59,8 +59,8 @@ impl Terms {
             Ok(())
         };
         for penalty in self.penalties.iter().filter(|p| steps_taken.is_multiple_of(p.interval.unsigned_abs())) {
-            let points = points(penalty.at, &batch.images, fakes, noise)?;
-            let value = value(penalty, networks, &points, batch.labels.as_ref())?;
+            let points = points(penalty.at, &batch.images, fakes, view.noise)?;
+            let value = value(penalty, networks, &points, batch.labels.as_ref(), view)?;
             let value = value.f_mul_scalar(penalty.interval as f64)?;
             let of_d = grad(&[&value], &[None], learned, false, false)?;
             for (sum, more) in gradients.iter_mut().zip(&of_d) {
@@ -98,15 +98,16 @@ fn points(at: PenaltyAt, real: &Tensor, fakes: &Tensor, noise: &mut Generator) -
     Ok(points.f_set_requires_grad(true)?)
 }
 
-/// The penalty at these points, differentiable in D's parameters. Running statistics stay as they are.
+/// The penalty at these points through D's eyes, differentiable in D's parameters. Running statistics stay as they are.
 fn value(
     penalty: &GradientPenalty,
     networks: &Networks,
     points: &Tensor,
     labels: Option<&Tensor>,
+    view: &mut View<'_>,
 ) -> Result<Tensor, TrainError> {
     let weights = networks.discriminator.weights(false).within("discriminator")?;
-    let scores = networks.score(points, labels, &Pass { track: false, ..Pass::training(&weights) })?;
+    let scores = networks.score(&view.of(points)?, labels, &Pass { track: false, ..Pass::training(&weights) })?;
     let at_points = grad(&[&scores.f_sum(None)?], &[None], &[points], true, true)?;
     let Some(gradient) = at_points.first() else {
         return Err(TrainError::Refused("a gradient penalty got no gradient at the images".into()));
@@ -127,6 +128,7 @@ mod tests {
     use tch::{Device, Kind};
 
     use super::*;
+    use crate::train::Augment;
 
     fn gan() -> Gan {
         let g = Builder::new();
@@ -155,7 +157,9 @@ mod tests {
         let terms = Terms::new(gan, networks.discriminator.learned_names());
         let mut gradients: Vec<Tensor> =
             networks.discriminator.learned().iter().map(|p| p.zeros_like().detach()).collect();
-        let sum = terms.add(&networks, &batch, &images, &mut random, steps_taken, &mut gradients).unwrap();
+        let augment = Augment::new(&gan.augmentation, Kind::Double, Device::Cpu).unwrap();
+        let mut view = View::new(&augment, &mut random);
+        let sum = terms.add(&networks, &batch, &images, &mut view, steps_taken, &mut gradients).unwrap();
         (sum.map_or(0.0, |s| s.double_value(&[])), gradients, networks)
     }
 

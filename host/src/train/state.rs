@@ -17,7 +17,8 @@ impl Trainer {
     /// The names of [`Self::random_states`].
     pub const RANDOM_STATES: [&'static str; 2] = [NOISE, DEFAULT];
 
-    /// Optimizer moments and loss states by name: `generator.exp_avg.project.weight`, `state.lambda`.
+    /// Optimizer moments, loss states and an adaptive augmentation's by name: `generator.exp_avg.project.weight`,
+    /// `state.lambda`, `augment.probability`.
     pub fn state(&self) -> Vec<(String, Tensor)> {
         let mut all = Vec::new();
         for (network, optimizer, names) in self.optimizers() {
@@ -27,6 +28,7 @@ impl Trainer {
             let steps = Tensor::from_slice(&[optimizer.steps_taken() as i64]);
             all.push((format!("{network}.{STEPS_TAKEN}"), steps));
         }
+        all.extend(self.augment.state().map(|(name, value)| (name.to_owned(), value.shallow_clone())));
         all.extend(self.losses.states().map(|(name, value)| (format!("state.{name}"), value.shallow_clone())));
         all
     }
@@ -79,6 +81,7 @@ impl Trainer {
             }
             match name.split_once('.') {
                 Some(("state", own)) => drop(self.losses.set_state(own, from)?),
+                Some(("augment", _)) => self.augment.set_state(&name, from)?,
                 _ => tensor.f_copy_(from)?,
             }
         }

@@ -8,8 +8,8 @@ use tandem_torch_ext::{Generator, all_finite, clamp_all, ema_update};
 use tch::{Device, Kind, Tensor};
 
 use super::{
-    Batch, Choice, Losses, Networks, Optimizer, OptimizerSettings, Readings, Scores, Strategy, TrainError, choose,
-    error::In, one_stage, penalty::Terms, readings::DiscriminatorReport, two_stage,
+    Augment, Batch, Choice, Losses, Networks, Optimizer, OptimizerSettings, Readings, Scores, Strategy, TrainError,
+    View, choose, error::In, one_stage, penalty::Terms, readings::DiscriminatorReport, two_stage,
 };
 use crate::network::Compiled;
 
@@ -49,6 +49,7 @@ pub struct Trainer {
     pub(super) discriminator_optimizer: Optimizer,
     pub(super) ema: Option<Compiled>,
     pub(super) noise: Generator,
+    pub(super) augment: Augment,
     pub(super) step: u64,
     terms: Terms,
     readings: Readings,
@@ -68,6 +69,7 @@ impl Trainer {
         let networks = Networks::new(gan, settings.kind, &mut first_values)?;
         let ema = (settings.ema_decay > 0.0).then(|| copy_of(&networks.generator, gan, &settings)).transpose()?;
         Ok(Self {
+            augment: Augment::new(&gan.augmentation, settings.kind, settings.device)?,
             losses: Losses::new(gan, settings.kind, settings.device)?,
             generator_optimizer: Optimizer::new(settings.generator, networks.generator.learned())?,
             discriminator_optimizer: Optimizer::new(settings.discriminator, networks.discriminator.learned())?,
@@ -185,7 +187,14 @@ impl Trainer {
     /// Both gradients at the same parameters, then both updates.
     fn joint_step(&mut self, batch: &Batch) -> Result<(), TrainError> {
         let latents = self.networks.draw_latents(batch.len(), &mut self.noise)?;
-        let mut step = one_stage::gradients(&self.networks, &self.losses, batch, &latents, self.choice.strategy)?;
+        let mut step = one_stage::gradients(
+            &self.networks,
+            &self.losses,
+            batch,
+            &latents,
+            self.choice.strategy,
+            &mut View::new(&self.augment, &mut self.noise),
+        )?;
         let terms = self.add_terms(batch, &step.fakes, &mut step.discriminator)?;
         self.update_discriminator(&step.discriminator)?;
         self.losses.update_states(&Scores {
@@ -193,6 +202,7 @@ impl Trainer {
             fake: &step.fake_scores,
             labels: batch.labels.as_ref(),
         })?;
+        self.augment.observe(&step.real_scores, self.discriminator_optimizer.steps_taken())?;
         self.update_generator(&step.generator)?;
         self.readings.discriminator(&DiscriminatorReport {
             loss: &step.seeds.loss_discriminator,
@@ -213,7 +223,13 @@ impl Trainer {
             None
         };
         let Some(fakes) = fakes.or(fresh.as_ref()) else { return Ok(()) };
-        let mut step = two_stage::discriminator(&self.networks, &self.losses, batch, fakes)?;
+        let mut step = two_stage::discriminator(
+            &self.networks,
+            &self.losses,
+            batch,
+            fakes,
+            &mut View::new(&self.augment, &mut self.noise),
+        )?;
         let terms = self.add_terms(batch, fakes, &mut step.gradients)?;
         self.update_discriminator(&step.gradients)?;
         self.losses.update_states(&Scores {
@@ -221,6 +237,7 @@ impl Trainer {
             fake: &step.fake_scores,
             labels: batch.labels.as_ref(),
         })?;
+        self.augment.observe(&step.real_scores, self.discriminator_optimizer.steps_taken())?;
         self.readings.discriminator(&DiscriminatorReport {
             loss: &step.loss,
             penalty: terms.as_ref(),
@@ -234,7 +251,13 @@ impl Trainer {
     fn generator_step(&mut self, batch: &Batch, fakes: Option<&Tensor>) -> Result<(), TrainError> {
         let fresh = if fakes.is_none() { Some(self.fakes(batch)?) } else { None };
         let Some(fakes) = fakes.or(fresh.as_ref()) else { return Ok(()) };
-        let step = two_stage::generator(&self.networks, &self.losses, batch, fakes)?;
+        let step = two_stage::generator(
+            &self.networks,
+            &self.losses,
+            batch,
+            fakes,
+            &mut View::new(&self.augment, &mut self.noise),
+        )?;
         self.update_generator(&step.gradients)?;
         self.readings.generator(&step.loss, &step.gradients)
     }
@@ -246,7 +269,8 @@ impl Trainer {
         gradients: &mut [Tensor],
     ) -> Result<Option<Tensor>, TrainError> {
         let steps_taken = self.discriminator_optimizer.steps_taken();
-        self.terms.add(&self.networks, batch, fakes, &mut self.noise, steps_taken, gradients)
+        let mut view = View::new(&self.augment, &mut self.noise);
+        self.terms.add(&self.networks, batch, fakes, &mut view, steps_taken, gradients)
     }
 
     fn update_discriminator(&mut self, gradients: &[Tensor]) -> Result<(), TrainError> {

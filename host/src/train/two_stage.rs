@@ -5,7 +5,7 @@
 use tandem_torch_ext::grad;
 use tch::Tensor;
 
-use super::{Batch, Losses, Networks, Scores, TrainError, error::In};
+use super::{Batch, Losses, Networks, Scores, TrainError, View, error::In};
 use crate::network::Pass;
 
 /// D's gradients with what the reports want.
@@ -48,12 +48,13 @@ pub fn discriminator(
     losses: &Losses,
     batch: &Batch,
     fakes: &Tensor,
+    view: &mut View<'_>,
 ) -> Result<DiscriminatorStep, TrainError> {
     let labels = batch.labels.as_ref();
     let weights = networks.discriminator.weights(true).within("discriminator")?;
     let pass = Pass::training(&weights);
-    let real = networks.score(&batch.images, labels, &pass)?;
-    let fake = networks.score(&fakes.f_detach()?, labels, &pass)?;
+    let real = networks.score(&view.of(&batch.images)?, labels, &pass)?;
+    let fake = networks.score(&view.of(&fakes.f_detach()?)?, labels, &pass)?;
     let loss = losses.discriminator(&Scores { real: &real, fake: &fake, labels })?;
     let gradients = grad(&[&loss], &[None], networks.discriminator.learned(), false, false)?;
     Ok(DiscriminatorStep {
@@ -70,15 +71,16 @@ pub fn generator(
     losses: &Losses,
     batch: &Batch,
     fakes: &Tensor,
+    view: &mut View<'_>,
 ) -> Result<GeneratorStep, TrainError> {
     let labels = batch.labels.as_ref();
     // σ of the updated weights, but no second power iteration in one step.
     let weights = networks.discriminator.weights(false).within("discriminator")?;
     let pass = Pass::training(&weights);
-    let fake = networks.score(fakes, labels, &pass)?;
+    let fake = networks.score(&view.of(fakes)?, labels, &pass)?;
     let real = if losses.generator_reads_real() {
         let _guard = tch::no_grad_guard();
-        networks.score(&batch.images, labels, &pass)?
+        networks.score(&view.of(&batch.images)?, labels, &pass)?
     } else {
         fake.f_detach()?
     };

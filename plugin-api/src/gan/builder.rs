@@ -1,8 +1,8 @@
 //! Putting a GAN together: networks, losses and the rest in any order, the first mistake kept until the end.
 
 use super::{
-    Defaults, DiscriminatorLoss, Gan, GradientPenalty, Latent, PenaltyAt, Scores, Stages, State, Symmetry, WeightDecay,
-    score_shape, scores::loss_graph,
+    Augmentation, Defaults, DiscriminatorLoss, Gan, GradientPenalty, Latent, PenaltyAt, Scores, Stages, State,
+    Symmetry, Transform, WeightDecay, score_shape, scores::loss_graph,
 };
 use crate::{Error, Network, Tensor, shape::Shape};
 
@@ -17,6 +17,7 @@ pub struct GanBuilder {
     latent: Latent,
     penalties: Vec<GradientPenalty>,
     weight_decays: Vec<WeightDecay>,
+    augmentation: Augmentation,
     weight_clip: Option<f64>,
     states: Result<Vec<State>, Error>,
     one_stage: Defaults,
@@ -37,6 +38,7 @@ impl GanBuilder {
             latent: Latent::Normal,
             penalties: Vec::new(),
             weight_decays: Vec::new(),
+            augmentation: Augmentation::default(),
             weight_clip: None,
             states: Ok(Vec::new()),
             one_stage: Defaults::default(),
@@ -94,6 +96,18 @@ impl GanBuilder {
         self
     }
 
+    /// Puts these transforms between all images and D.
+    pub fn augment(mut self, transforms: &[Transform]) -> Self {
+        self.augmentation.transforms = transforms.to_vec();
+        self
+    }
+
+    /// The same, with a probability that grows while D gives more than `target` of the real images a positive score.
+    pub fn augment_adaptively(mut self, transforms: &[Transform], target: f64) -> Self {
+        self.augmentation = Augmentation { transforms: transforms.to_vec(), target: Some(target) };
+        self
+    }
+
     /// Clamps D's learned tensors to `[-limit, limit]` after each of its steps.
     pub fn weight_clip(mut self, limit: f64) -> Self {
         self.weight_clip = Some(limit);
@@ -133,6 +147,7 @@ impl GanBuilder {
             latent: self.latent,
             penalties: self.penalties,
             weight_decays: self.weight_decays,
+            augmentation: self.augmentation,
             weight_clip: self.weight_clip,
             states: self.states?,
             one_stage: self.one_stage,

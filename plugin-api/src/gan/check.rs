@@ -178,6 +178,7 @@ impl Gan {
         }
         self.check_penalised_scores()?;
         self.check_weight_decays()?;
+        self.augmentation.check(self.channels())?;
         self.one_stage.check().map_err(|e| e.within("defaults for one stage"))?;
         self.two_stage.check().map_err(|e| e.within("defaults for two stages"))
     }
@@ -201,6 +202,11 @@ impl Gan {
             return wrong(format!("it gives {}", self.score_shape()));
         }
         Ok(())
+    }
+
+    fn channels(&self) -> i64 {
+        let image = self.discriminator.input("image").and_then(|t| t.shape.sample());
+        image.and_then(|dims| dims.first().copied()).unwrap_or(0)
     }
 
     fn check_weight_decays(&self) -> Result<(), Error> {
@@ -386,6 +392,14 @@ mod tests {
         assert_eq!(
             refused(&|gan| gan.weight_decay("score.weigth", 0.1)),
             "weight_decay: the discriminator learns no tensor `score.weigth`; it learns: score.weight, score.bias"
+        );
+        assert_eq!(
+            refused(&|gan| gan.augment(&[crate::gan::Transform::Cutout, crate::gan::Transform::Saturation])),
+            "augmentation `saturation` needs images with 3 channels, found 1; leave it out"
+        );
+        assert_eq!(
+            refused(&|gan| gan.augment_adaptively(&[crate::gan::Transform::Cutout], 1.0)),
+            "an adaptive augmentation's target must be between -1 and 1, found 1"
         );
         assert_eq!(
             refused(&|gan| gan.weight_decay("score.bias", -0.1)),

@@ -5,7 +5,8 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Defaults, DiscriminatorLoss, Gan, GradientPenalty, Latent, Optimizer, PenaltyAt, State, Symmetry, WeightDecay,
+    Augmentation, Defaults, DiscriminatorLoss, Gan, GradientPenalty, Latent, Optimizer, PenaltyAt, State, Symmetry,
+    Transform, WeightDecay,
 };
 use crate::{
     Error, Network,
@@ -50,6 +51,13 @@ impl Gan {
         }
         for w in &self.weight_decays {
             metadata.put(&format!("weight_decay.{}", w.tensor), w.weight.encode());
+        }
+        if !self.augmentation.transforms.is_empty() {
+            let names = self.augmentation.transforms.iter().map(|t| t.name().to_owned());
+            metadata.put("augment", Value::Texts(names.collect()));
+        }
+        if let Some(target) = self.augmentation.target {
+            metadata.put("augment.target", target.encode());
         }
         metadata.put("states", Value::Texts(self.states.iter().map(|s| s.name.clone()).collect()));
         for s in &self.states {
@@ -96,6 +104,7 @@ impl Gan {
             .into_iter()
             .map(|tensor| Ok(WeightDecay { weight: metadata.need(&format!("weight_decay.{tensor}"))?, tensor }));
         let weight_decays = weight_decays.collect::<Result<_, Error>>()?;
+        let augmentation = decode_augmentation(&mut metadata)?;
         let states = metadata.texts("states")?.into_iter().map(|name| {
             let update = graphs.need(&format!("state.{name}"))?;
             Ok(State { initial: metadata.need(&format!("state.{name}.initial"))?, name, update })
@@ -119,6 +128,7 @@ impl Gan {
             latent,
             penalties,
             weight_decays,
+            augmentation,
             weight_clip,
             states,
             one_stage,
@@ -155,6 +165,16 @@ fn decode_penalties(metadata: &mut Reader) -> Result<Vec<GradientPenalty>, Error
         })
     };
     (0..count).map(penalty).collect()
+}
+
+fn decode_augmentation(metadata: &mut Reader) -> Result<Augmentation, Error> {
+    let transforms = metadata.optional_texts("augment")?.into_iter().map(|name| {
+        Transform::ALL.iter().find(|(known, _)| *known == name).map(|(_, t)| *t).ok_or_else(|| {
+            let known = Transform::ALL.map(|(n, _)| n).join(", ");
+            Error::new(format!("metadata `augment` must list some of {known}, found {name:?}"))
+        })
+    });
+    Ok(Augmentation { transforms: transforms.collect::<Result<_, _>>()?, target: metadata.optional("augment.target")? })
 }
 
 fn encode_defaults(metadata: &mut Writer, mode: &str, defaults: &Defaults) {
@@ -361,6 +381,7 @@ mod tests {
             .gradient_penalty(PenaltyAt::Interpolated, 1.0, 10.0)
             .lazy_gradient_penalty(PenaltyAt::Perturbed, 0.0, 5.0, 16)
             .weight_decay("score.weight", 1e-3)
+            .augment_adaptively(&[Transform::Contrast, Transform::Cutout], 0.5)
             .weight_clip(0.01)
             .defaults(Stages::Two, Defaults::rmsprop(5e-5).n_critic(5))
             .build()

@@ -1,11 +1,13 @@
 //! A whole GAN, typed: two networks, the losses over their scores, and everything a trainer must know beside.
 
+mod augment;
 mod builder;
 mod check;
 mod defaults;
 mod definition;
 mod scores;
 
+pub use augment::{Augmentation, Transform};
 pub use builder::GanBuilder;
 pub use defaults::{Defaults, Optimizer};
 pub use scores::Scores;
@@ -128,6 +130,8 @@ pub struct Gan {
     pub penalties: Vec<GradientPenalty>,
     /// More terms of D's alone.
     pub weight_decays: Vec<WeightDecay>,
+    /// Between images, real and fake, and D.
+    pub augmentation: Augmentation,
     /// After each step of D, its learned tensors are clamped to `[-c, c]` (Arjovsky et al. 2017).
     pub weight_clip: Option<f64>,
     /// Numbers kept between steps.
