@@ -59,6 +59,7 @@ pub struct Compiled {
     learned_names: Vec<String>,
     buffers: Vec<Variable>,
     kind: Kind,
+    autocast: Option<Kind>,
     device: Device,
 }
 
@@ -77,6 +78,7 @@ impl Compiled {
             learned_names: Vec::new(),
             buffers: Vec::new(),
             kind,
+            autocast: None,
             device,
         };
         for (index, node) in network.nodes().iter().enumerate() {
@@ -171,6 +173,16 @@ impl Compiled {
     /// The precision.
     pub const fn kind(&self) -> Kind {
         self.kind
+    }
+
+    /// Has convolutions and matrix products computed in a narrower precision; everything else stays as it is.
+    pub const fn set_autocast(&mut self, kind: Option<Kind>) {
+        self.autocast = kind;
+    }
+
+    /// The narrower precision, if there is one.
+    pub const fn autocast(&self) -> Option<Kind> {
+        self.autocast
     }
 
     /// Where it runs.

@@ -2,13 +2,14 @@
 //!
 //! Knows nothing of training: who draws latents, which gradients are taken and what an optimizer does is `train`'s.
 
+mod autocast;
 mod compiled;
 mod error;
 mod initialise;
 mod run;
-mod spectral;
+mod weights;
 
 pub use compiled::{Compiled, Variable};
 pub use error::NetworkError;
 pub use run::Pass;
-pub use spectral::Weights;
+pub use weights::Weights;

@@ -8,7 +8,7 @@ use tandem_torch_ext::{
 use tch::{Kind, Tensor};
 
 use super::{
-    Compiled, NetworkError, Weights,
+    Compiled, NetworkError, Weights, autocast,
     compiled::{Slot, Step},
     error::first_line,
 };
@@ -59,12 +59,18 @@ impl Compiled {
                 values[done] = None;
             }
         }
-        values[self.output].take().ok_or_else(|| NetworkError::Load("the graph computed no output".into()))
+        let output = values[self.output].take();
+        let output = output.ok_or_else(|| NetworkError::Load("the graph computed no output".into()))?;
+        // Images and scores are never narrow: losses need the digits.
+        if self.autocast().is_some() { Ok(output.f_to_kind(self.kind())?) } else { Ok(output) }
     }
 
     fn compute(&self, step: &Step, values: &[Option<Tensor>], pass: &Pass<'_>) -> Result<Tensor, NetworkError> {
         // Inputs come earlier and live until their last reader: the plan in `compiled` keeps them.
         let x: Vec<&Tensor> = step.inputs.iter().filter_map(|&i| values[i].as_ref()).collect();
+        let cast = self.autocast().map(|narrow| autocast::cast(&step.op, &x, narrow, self.kind()));
+        let cast = cast.transpose()?.flatten();
+        let x: Vec<&Tensor> = cast.as_ref().map_or(x, |cast| cast.iter().collect());
         let result =
             if step.slots.is_empty() { plain(step, &x, pass, self.kind()) } else { self.layer(step, &x, pass) };
         result.map_err(|cause| NetworkError::Operation {

@@ -1,6 +1,7 @@
 //! Training a compiled definition in one stage or two. Knows no files, no plugins and no terminal.
 
 mod augment;
+mod backward;
 mod error;
 mod losses;
 mod networks;

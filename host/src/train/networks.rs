@@ -56,6 +56,17 @@ impl Networks {
         })
     }
 
+    /// Has both compute their matrix products in a narrower precision.
+    pub const fn set_autocast(&mut self, kind: Option<Kind>) {
+        self.generator.set_autocast(kind);
+        self.discriminator.set_autocast(kind);
+    }
+
+    /// The narrower precision, if there is one.
+    pub const fn autocast(&self) -> Option<Kind> {
+        self.discriminator.autocast()
+    }
+
     /// Latents `[batch, z]` of the definition's distribution.
     pub fn draw_latents(&self, batch: i64, generator: &mut Generator) -> Result<Tensor, TrainError> {
         let options = (self.generator.kind(), self.generator.device());

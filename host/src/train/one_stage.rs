@@ -5,7 +5,9 @@ use std::borrow::Borrow;
 use tandem_torch_ext::grad;
 use tch::Tensor;
 
-use super::{Batch, Losses, Networks, Scores, Seeds, StepWeights, Strategy, TrainError, View};
+use super::{
+    Batch, Losses, Networks, Scores, Seeds, StepWeights, Strategy, TrainError, View, backward::backward as seeded,
+};
 use crate::network::Pass;
 
 /// What a step computes before any parameter moves.
@@ -84,7 +86,7 @@ pub fn backward(
     let labels = batch.labels.as_ref();
     let seeds = losses.seeds(&Scores { real: &pass.real_scores, fake: &pass.fake_scores, labels })?;
     let (discriminator, at_fakes) = discriminator_backward(networks, pass, &seeds, strategy)?;
-    let generator = grad(&[&pass.fakes], &[Some(&at_fakes)], networks.generator.learned(), false, false)?;
+    let generator = seeded(networks.autocast(), &[&pass.fakes], &[&at_fakes], networks.generator.learned(), false)?;
     Ok(Gradients {
         discriminator,
         generator,
@@ -104,9 +106,10 @@ fn discriminator_backward(
 ) -> Result<(Vec<Tensor>, Tensor), TrainError> {
     let learned = networks.discriminator.learned();
     let scores = [&pass.real_scores, &pass.fake_scores];
+    let autocast = networks.autocast();
     let backward = |of_fakes: &Tensor| -> Result<(Vec<Tensor>, Tensor), TrainError> {
         let inputs: Vec<&Tensor> = learned.iter().chain([&pass.leaf]).collect();
-        let mut all = grad(&scores, &[Some(&seeds.g_r), Some(of_fakes)], &inputs, false, false)?;
+        let mut all = seeded(autocast, &scores, &[&seeds.g_r, of_fakes], &inputs, false)?;
         let at_fakes = all.pop().ok_or_else(|| TrainError::Refused("no gradient reached the fakes".into()))?;
         Ok((all, at_fakes))
     };
@@ -124,8 +127,8 @@ fn discriminator_backward(
             Ok((of_d, scale_samples(&at_fakes, &b)?))
         }
         Strategy::TwoSeed => {
-            let of_d = grad(&scores, &[Some(&seeds.g_r), Some(&seeds.g_f)], learned, true, false)?;
-            let at_fakes = grad(&[&pass.fake_scores], &[Some(&seeds.h)], &[&pass.leaf], false, false)?;
+            let of_d = seeded(autocast, &scores, &[&seeds.g_r, &seeds.g_f], learned, true)?;
+            let at_fakes = seeded(autocast, &[&pass.fake_scores], &[&seeds.h], &[&pass.leaf], false)?;
             Ok((of_d, first(at_fakes)?))
         }
     }

@@ -7,7 +7,7 @@ use tandem_plugin_api::{
 use tandem_torch_ext::{Generator, grad};
 use tch::Tensor;
 
-use super::{Batch, Networks, TrainError, View, error::In};
+use super::{Batch, Networks, TrainError, View, backward::backward, error::In};
 use crate::network::Pass;
 
 /// Keeps the norm's derivative finite where the gradient is 0 (Gulrajani et al. leave it out and meet NaN).
@@ -60,9 +60,11 @@ impl Terms {
         };
         for penalty in self.penalties.iter().filter(|p| steps_taken.is_multiple_of(p.interval.unsigned_abs())) {
             let points = points(penalty.at, &batch.images, fakes, view.noise)?;
-            let value = value(penalty, networks, &points, batch.labels.as_ref(), view)?;
-            let value = value.f_mul_scalar(penalty.interval as f64)?;
-            let of_d = grad(&[&value], &[None], learned, false, false)?;
+            let slopes = slopes(networks, &points, batch.labels.as_ref(), view)?;
+            let value = value(penalty, &slopes)?;
+            let at_slopes = grad(&[&value], &[None], &[&slopes], true, false)?;
+            let seeds: Vec<&Tensor> = at_slopes.iter().collect();
+            let of_d = backward(networks.autocast(), &[&slopes], &seeds, learned, false)?;
             for (sum, more) in gradients.iter_mut().zip(&of_d) {
                 *sum = sum.f_add(more)?;
             }
@@ -98,28 +100,31 @@ fn points(at: PenaltyAt, real: &Tensor, fakes: &Tensor, noise: &mut Generator) -
     Ok(points.f_set_requires_grad(true)?)
 }
 
-/// The penalty at these points through D's eyes, differentiable in D's parameters. Running statistics stay as they are.
-fn value(
-    penalty: &GradientPenalty,
+/// `∇ₓ D(x)` of each sample through D's eyes, `[N, C, H, W]`, differentiable in D's parameters. Running statistics stay
+/// as they are.
+fn slopes(
     networks: &Networks,
     points: &Tensor,
     labels: Option<&Tensor>,
     view: &mut View<'_>,
 ) -> Result<Tensor, TrainError> {
     let weights = networks.discriminator.weights(false).within("discriminator")?;
-    let scores = networks.score(&view.of(points)?, labels, &Pass { track: false, ..Pass::training(&weights) })?;
-    let at_points = grad(&[&scores.f_sum(None)?], &[None], &[points], true, true)?;
-    let Some(gradient) = at_points.first() else {
-        return Err(TrainError::Refused("a gradient penalty got no gradient at the images".into()));
-    };
-    let squared = gradient.f_flatten(1, -1)?.f_square()?.f_sum_dim_intlist(1, false, None)?;
+    let pass = Pass { track: false, ..Pass::training(&weights) };
+    let scores = networks.score(&view.of(points)?, labels, &pass)?;
+    let mut slopes = grad(&[&scores.f_sum(None)?], &[None], &[points], true, true)?;
+    slopes.pop().ok_or_else(|| TrainError::Refused("a gradient penalty got no gradient at the images".into()))
+}
+
+/// `interval · weight · mean((‖slope‖₂ - target)²)`.
+fn value(penalty: &GradientPenalty, slopes: &Tensor) -> Result<Tensor, TrainError> {
+    let squared = slopes.f_flatten(1, -1)?.f_square()?.f_sum_dim_intlist(1, false, None)?;
     // Without a target the square needs no root, whose derivative at 0 would be infinite.
     let distance = if penalty.target == 0.0 {
         squared
     } else {
         squared.f_add_scalar(NORM_EPS)?.f_sqrt()?.f_sub_scalar(penalty.target)?.f_square()?
     };
-    Ok(distance.f_mean(None)?.f_mul_scalar(penalty.weight)?)
+    Ok(distance.f_mean(None)?.f_mul_scalar(penalty.weight * penalty.interval as f64)?)
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@
 use tandem_torch_ext::grad;
 use tch::Tensor;
 
-use super::{Batch, Losses, Networks, Scores, TrainError, View, error::In};
+use super::{Batch, Losses, Networks, Scores, TrainError, View, backward::backward, error::In};
 use crate::network::Pass;
 
 /// D's gradients with what the reports want.
@@ -56,7 +56,9 @@ pub fn discriminator(
     let real = networks.score(&view.of(&batch.images)?, labels, &pass)?;
     let fake = networks.score(&view.of(&fakes.f_detach()?)?, labels, &pass)?;
     let loss = losses.discriminator(&Scores { real: &real, fake: &fake, labels })?;
-    let gradients = grad(&[&loss], &[None], networks.discriminator.learned(), false, false)?;
+    let at_scores = grad(&[&loss], &[None], &[&real, &fake], false, false)?;
+    let seeds: Vec<&Tensor> = at_scores.iter().collect();
+    let gradients = backward(networks.autocast(), &[&real, &fake], &seeds, networks.discriminator.learned(), false)?;
     Ok(DiscriminatorStep {
         gradients,
         loss: loss.f_detach()?,
@@ -85,6 +87,8 @@ pub fn generator(
         fake.f_detach()?
     };
     let loss = losses.generator(&Scores { real: &real, fake: &fake, labels })?;
-    let gradients = grad(&[&loss], &[None], networks.generator.learned(), false, false)?;
+    let at_scores = grad(&[&loss], &[None], &[&fake], false, false)?;
+    let seeds: Vec<&Tensor> = at_scores.iter().collect();
+    let gradients = backward(networks.autocast(), &[&fake], &seeds, networks.generator.learned(), false)?;
     Ok(GeneratorStep { gradients, loss: loss.f_detach()? })
 }

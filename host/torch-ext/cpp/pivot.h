@@ -34,13 +34,15 @@ c10::intrusive_ptr<K> kept(AutogradContext* ctx) {
   return c10::static_intrusive_pointer_cast<K>(ctx->saved_data.at("kept").toCapsule());
 }
 
-// One factor for each sample of `input`, of the type and on the device of `like`.
+// One factor for each sample of `input`, on the device and of the type of `like`, or of float32 where that is narrower.
 inline void check_factors(const char* layer, const at::Tensor& factors, const at::Tensor& input,
                           const at::Tensor& like) {
   TORCH_CHECK(input.dim() >= 1 && input.size(0) == factors.size(0), layer, ": the pivot holds ",
               factors.size(0), " factors, but the input is ", input.sizes(),
               "; its first dimension must be the pivot's batch");
-  TORCH_CHECK(factors.scalar_type() == like.scalar_type() && factors.device() == like.device(), layer,
+  const bool narrow = like.scalar_type() == at::kBFloat16 || like.scalar_type() == at::kHalf;
+  const auto wanted = narrow ? at::kFloat : like.scalar_type();
+  TORCH_CHECK(factors.scalar_type() == wanted && factors.device() == like.device(), layer,
               ": the pivot is ", factors.scalar_type(), " on ", factors.device(), ", but the layer computes in ",
               like.scalar_type(), " on ", like.device());
 }
@@ -52,17 +54,17 @@ inline void check_once(const char* layer) {
               "use the plain layer for terms that differentiate a gradient");
 }
 
-// `a_i v_i` for each sample of `values` `[B, ...]`.
+// `a_i v_i` for each sample of `values` `[B, ...]`, rounded once where the values are narrower than the factors.
 inline at::Tensor scaled(const at::Tensor& values, const at::Tensor& factors) {
   std::vector<int64_t> shape(values.dim(), 1);
   shape[0] = factors.size(0);
-  return at::mul(values, factors.view(shape));
+  return at::mul(values, factors.view(shape)).to(values.scalar_type());
 }
 
 // `Σ_i a_i v_i` over the samples of `values` `[B, ...]`.
 inline at::Tensor weighted_sum(const at::Tensor& values, const at::Tensor& factors) {
-  auto flat = values.reshape({factors.size(0), -1});
-  return at::mv(flat.t(), factors).view(values.sizes().slice(1));
+  auto flat = values.reshape({factors.size(0), -1}).to(factors.scalar_type());
+  return at::mv(flat.t(), factors).view(values.sizes().slice(1)).to(values.scalar_type());
 }
 
 }  // namespace tandem

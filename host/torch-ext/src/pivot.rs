@@ -24,7 +24,8 @@ pub struct Pivot {
 }
 
 impl Pivot {
-    /// Factors for a batch of `batch` samples, all 1. `kind` and `device` are the layers' own.
+    /// Factors for a batch of `batch` samples, all 1. `kind` and `device` are the layers' own; for layers in bfloat16 or
+    /// float16 `kind` is float32.
     pub fn new(batch: i64, kind: Kind, device: Device) -> Result<Self, TorchError> {
         let factors = Tensor::f_ones([batch], (kind, device))
             .map_err(|error| TorchError::Op { op: "Pivot::new", message: error.to_string() })?;

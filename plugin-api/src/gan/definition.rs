@@ -147,7 +147,7 @@ const PENALTIES: &[(&str, PenaltyAt)] = &[
 ];
 
 /// The name of a value in a table that has them all.
-fn name_of<T: PartialEq>(table: &[(&'static str, T)], value: T) -> &'static str {
+fn name_of<T: Copy + PartialEq>(table: &[(&'static str, T)], value: T) -> &'static str {
     table.iter().find(|(_, t)| *t == value).map_or("", |(name, _)| name)
 }
 

@@ -1,10 +1,11 @@
-//! Spectral norm (Miyato et al. 2018): each marked weight divided by its largest singular value.
+//! The weights of a step: those under spectral norm divided, and those of matrix products in a narrower precision.
 //!
+//! Spectral norm (Miyato et al. 2018) divides each marked weight by its largest singular value.
 //! As in `torch.nn.utils.spectral_norm`, one power iteration on `u` and `v` estimates the value. A training step
 //! iterates once and uses one σ for real and fake samples alike, so that both meet the same D.
 
 use tandem_plugin_api::opset::Op;
-use tch::Tensor;
+use tch::{Kind, Tensor};
 
 use super::{Compiled, NetworkError, compiled::Slot};
 
@@ -15,12 +16,12 @@ const EPS: f64 = 1e-12;
 #[derive(Debug, Default)]
 pub struct Weights {
     /// `(index of the learned tensor, what stands for it)`.
-    normalised: Vec<(usize, Tensor)>,
+    stand_ins: Vec<(usize, Tensor)>,
 }
 
 impl Weights {
     pub(super) fn get(&self, learned: usize) -> Option<&Tensor> {
-        self.normalised.iter().find(|(i, _)| *i == learned).map(|(_, t)| t)
+        self.stand_ins.iter().find(|(i, _)| *i == learned).map(|(_, t)| t)
     }
 }
 
@@ -63,7 +64,24 @@ impl Compiled {
             let sigma = u.f_dot(&matrix.f_mv(&v)?)?;
             Ok((m.weight, weight.f_div(&sigma)?))
         });
-        Ok(Weights { normalised: normalised.collect::<Result<_, NetworkError>>()? })
+        let mut weights = Weights { stand_ins: normalised.collect::<Result<_, NetworkError>>()? };
+        if let Some(narrow) = self.autocast() {
+            self.narrow(&mut weights, narrow)?;
+        }
+        Ok(weights)
+    }
+
+    /// Rounds the weights and biases of convolutions and linear layers once a step, not once a pass.
+    fn narrow(&self, weights: &mut Weights, kind: Kind) -> Result<(), NetworkError> {
+        for step in self.steps.iter().filter(|s| multiplies(&s.op)) {
+            for slot in &step.slots {
+                let Slot::Learned(i) = *slot else { continue };
+                let narrowed = weights.get(i).unwrap_or(&self.learned()[i]).f_to_kind(kind)?;
+                weights.stand_ins.retain(|(learned, _)| *learned != i);
+                weights.stand_ins.push((i, narrowed));
+            }
+        }
+        Ok(())
     }
 
     fn power_iteration(&self, marked: &Marked, matrix: &Tensor) -> Result<(), NetworkError> {
@@ -85,6 +103,11 @@ impl Compiled {
         }
         Ok(())
     }
+}
+
+/// The operations that autocast computes in the narrower precision, where their tensors are.
+const fn multiplies(op: &Op) -> bool {
+    matches!(op, Op::Conv2d { .. } | Op::ConvTranspose2d { .. } | Op::Linear { .. })
 }
 
 fn as_matrix(weight: &Tensor, rows: i64) -> Result<Tensor, NetworkError> {
