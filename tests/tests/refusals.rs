@@ -25,6 +25,22 @@ fn an_option_of_the_plugin_names_its_range() {
 }
 
 #[test]
+fn an_augmentation_that_does_not_fit_names_the_key_and_the_channels() {
+    let here = Playground::new("augment.transforms = [\"saturation\"]");
+    here.train("run", &[]).assert().code(2).stderr(
+        contains("key `augment.transforms` (")
+            .and(contains("config.toml"))
+            .and(contains("augmentation `saturation` needs images with 3 channels, found 1; leave it out")),
+    );
+}
+
+#[test]
+fn a_penalty_on_a_d_that_mixes_samples_says_which_layer_mixes_them() {
+    let here = Playground::new("plugin = \"wgan-gp\"");
+    here.train("run", &["--set", "options.norm=batch"]).assert().code(2).stderr(contains("norm"));
+}
+
+#[test]
 fn a_missing_plugin_says_where_it_was_looked_for_and_what_there_is() {
     let here = Playground::new("plugin = \"dcgam\"");
     here.train("run", &[]).assert().code(2).stderr(contains("dcgam").and(contains("dcgan")));

@@ -107,6 +107,33 @@ fn a_killed_run_goes_on_as_if_nothing_had_happened() {
     }
 }
 
+/// An adaptive augmentation and a narrow precision are part of what a checkpoint continues.
+#[test]
+fn augmentation_and_precision_go_on_as_if_nothing_had_happened() {
+    for precision in ["float32", "bfloat16"] {
+        let here = Playground::new(&format!("precision = \"{precision}\""));
+        let more = |steps| {
+            [
+                "--set",
+                "augment.transforms=[\"translation\", \"cutout\"]",
+                "--set",
+                "augment.target=-0.9",
+                "--set",
+                steps,
+            ]
+        };
+        here.train("whole", &more("steps=9")).assert().success();
+        here.train("cut", &more("steps=6")).assert().success();
+        here.train("cut", &more("steps=9")).arg("--resume").assert().success();
+        for part in WEIGHTS {
+            let file = |run| here.read(&format!("{run}/checkpoints/step-9/{part}.safetensors"));
+            assert_eq!(file("whole"), file("cut"), "{precision} {part}");
+        }
+        let trainer = here.read("whole/checkpoints/step-9/trainer.safetensors");
+        assert!(String::from_utf8_lossy(&trainer).contains("augment.probability"));
+    }
+}
+
 #[test]
 fn ctrl_c_saves_and_leaves_with_130() {
     let here = Playground::default();

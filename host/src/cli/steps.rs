@@ -22,7 +22,8 @@ pub(super) fn run(arguments: &Steps, plugin_path: &[PathBuf]) -> anyhow::Result<
     let plugin = load(&SearchPath::new(plugin_path).find(&choice.plugin)?)?;
     let size = choice.data.image_size as i64;
     let gan = plugin.declare(Images { channels: arguments.channels, size, classes: 10 }, &options(&choice.options)?)?;
-    let config = prepare_for(&sources, &plugin, &gan, choice.stages)?.config;
+    let (resolved, gan) = prepare_for(&sources, &plugin, gan, choice.stages)?;
+    let config = resolved.config;
     let device = resolve_device(config.device)?;
     if let Some(threads) = config.threads {
         tch::set_num_threads(threads as i32);

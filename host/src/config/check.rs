@@ -69,6 +69,9 @@ fn fits(kind: Kind, value: &Value) -> bool {
             pair.len() == 2 && pair.iter().all(|v| number(v).is_some_and(|x| within(x, [0.0, 1.0], [true, false])))
         }),
         Kind::Choice(choices) => value.as_str().is_some_and(|s| choices.contains(&s)),
+        Kind::Choices(choices) => {
+            value.as_array().is_some_and(|list| list.iter().all(|v| v.as_str().is_some_and(|s| choices.contains(&s))))
+        }
         Kind::Device => value.as_str().is_some_and(|s| s.parse::<Device>().is_ok()),
     }
 }
@@ -95,6 +98,7 @@ pub(super) fn expected(kind: Kind) -> String {
         Kind::Number([low, high], [_, false]) => format!("a number from {low} to below {high}"),
         Kind::Pair => "a list of two numbers, each from 0 to below 1".into(),
         Kind::Choice(choices) => format!("one of {}", quoted(choices)),
+        Kind::Choices(choices) => format!("a list of some of {}", quoted(choices)),
         Kind::Device => "`auto`, `cpu`, `cuda` or `cuda:N`".into(),
     }
 }
@@ -106,6 +110,10 @@ fn quoted(choices: &[&str]) -> String {
 fn value_hint(kind: Kind, value: &Value) -> String {
     let near = match (kind, value) {
         (Kind::Choice(choices), Value::String(s)) => nearest(s, choices.iter().copied()),
+        (Kind::Choices(choices), Value::Array(list)) => {
+            let stray = list.iter().filter_map(Value::as_str).find(|s| !choices.contains(s));
+            stray.and_then(|s| nearest(s, choices.iter().copied()))
+        }
         (Kind::Device, Value::String(s)) if s.to_lowercase().starts_with("gpu") => Some("cuda"),
         (Kind::Device, Value::String(s)) => nearest(s, ["auto", "cpu", "cuda"].into_iter()),
         _ => None,

@@ -18,6 +18,8 @@ pub enum Kind {
     Pair,
     /// One of these texts.
     Choice(&'static [&'static str]),
+    /// A list of some of these texts.
+    Choices(&'static [&'static str]),
     /// `"auto"`, `"cpu"`, `"cuda"` or `"cuda:N"`.
     Device,
 }
@@ -45,6 +47,10 @@ pub struct Key {
 pub const STRATEGIES: &[&str] = &["auto", "scaled", "pivoted", "two-seed"];
 /// The names that `optimizer` takes.
 pub const OPTIMIZERS: &[&str] = &["adam", "rmsprop", "sgd"];
+/// The names that `precision` takes.
+pub const PRECISIONS: &[&str] = &["float32", "bfloat16", "float16"];
+/// The names that `augment.transforms` takes.
+pub const TRANSFORMS: &[&str] = &["brightness", "saturation", "contrast", "translation", "cutout"];
 const STAGES: &[&str] = &["one", "two"];
 const DATA_KINDS: &[&str] = &["digits", "mnist"];
 const SPLITS: &[&str] = &["train", "test"];
@@ -96,7 +102,7 @@ macro_rules! optimizer_keys {
     };
 }
 
-const RUN: [Key; 19] = [
+const RUN: [Key; 20] = [
     noted(
         fixed(
             "plugin",
@@ -144,6 +150,12 @@ const RUN: [Key; 19] = [
         FRACTION,
         Some("0.999"),
         "Decay of the moving average of G's weights, at step t at most (1 + t) / (10 + t); 0 keeps none.",
+    ),
+    fixed(
+        "precision",
+        Kind::Choice(PRECISIONS),
+        Some("\"float32\""),
+        "Of convolutions and matrix products; weights, norms, losses and updates stay float32.",
     ),
     machine("device", Kind::Device, Some("\"auto\""), "Where to train: `auto`, `cpu`, `cuda` or `cuda:N`."),
     noted(
@@ -193,12 +205,33 @@ const FILES: [Key; 4] = [
     ),
 ];
 
+const AUGMENT: [Key; 2] = [
+    noted(
+        fixed(
+            "augment.transforms",
+            Kind::Choices(TRANSFORMS),
+            None,
+            "What is done to all images, real and fake, on their way to D (DiffAugment), in place of the plugin's own.",
+        ),
+        "the plugin's, else `[]`",
+    ),
+    noted(
+        fixed(
+            "augment.target",
+            Kind::Number([-1.0, 1.0], [false, false]),
+            None,
+            "Makes it adaptive (ADA): its probability moves to hold the mean sign of D's real scores here; 0.6 is usual.",
+        ),
+        "the plugin's, else unset: always",
+    ),
+];
+
 const GENERATOR: [Key; 8] = optimizer_keys!("generator");
 const DISCRIMINATOR: [Key; 8] = optimizer_keys!("discriminator");
 
 /// All keys but those of `[options]`, which are the plugin's, in the documentation's order.
 pub fn all() -> impl Iterator<Item = &'static Key> {
-    RUN.iter().chain(&FILES).chain(&GENERATOR).chain(&DISCRIMINATOR)
+    RUN.iter().chain(&FILES).chain(&AUGMENT).chain(&GENERATOR).chain(&DISCRIMINATOR)
 }
 
 /// The key of this full dotted name.

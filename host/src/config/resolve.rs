@@ -10,7 +10,7 @@ use figment::{
 use toml::{Table, Value};
 
 use super::{
-    Config, ConfigError, Data, Optimizer, Origin, Stages,
+    Augment, Config, ConfigError, Data, Optimizer, Origin, Stages,
     keys::{self},
     layers::{Layer, Setting, flatten, literal},
 };
@@ -26,6 +26,8 @@ pub struct PluginDefaults {
     pub discriminator: Option<Optimizer>,
     /// Updates of D in a step.
     pub n_critic: Option<u32>,
+    /// The transforms between images and D.
+    pub augment: Augment,
     /// Every option of the plugin with its default, so that the resolved options are complete.
     pub options: Table,
 }
@@ -40,6 +42,9 @@ impl PluginDefaults {
         }
         if let Some(n_critic) = self.n_critic {
             table.insert("n_critic".into(), n_critic.into());
+        }
+        if !self.augment.is_unset() {
+            table.insert("augment".into(), Value::Table(Table::try_from(&self.augment)?));
         }
         table.insert("options".into(), Value::Table(self.options.clone()));
         let mut layer = Layer::new();
@@ -103,9 +108,10 @@ struct Choice {
     governs: fn(&str) -> bool,
 }
 
-const CHOICES: [Choice; 3] = [
+const CHOICES: [Choice; 4] = [
     Choice { key: "generator.optimizer", governs: |key| key.starts_with("generator.") },
     Choice { key: "discriminator.optimizer", governs: |key| key.starts_with("discriminator.") },
+    Choice { key: "augment.transforms", governs: |key| key.starts_with("augment.") },
     Choice { key: "data.kind", governs: |key| key.starts_with("data.") && key != "data.image_size" },
 ];
 
@@ -147,6 +153,10 @@ impl Merged {
         let config: Config = self.extract()?;
         self.check_optimizers()?;
         self.check_stages(&config)?;
+        if config.augment.target.is_some() && config.augment.transforms.as_ref().is_none_or(Vec::is_empty) {
+            let why = format!("adapts how often images are transformed; {}", self.quote("augment.transforms"));
+            return Err(self.conflict("augment.target", why));
+        }
         let origins = self.layers.iter().flatten().map(|(key, s)| (key.clone(), s.origin.clone())).collect();
         Ok(Resolved { config, origins })
     }

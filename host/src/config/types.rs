@@ -37,6 +37,44 @@ pub enum Strategy {
     TwoSeed,
 }
 
+/// In which precision matrix products are computed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Precision {
+    /// As everything else.
+    #[default]
+    Float32,
+    /// Eight bits of mantissa in float32's range.
+    BFloat16,
+    /// Eleven bits of mantissa; seeds are scaled so that gradients stay in range.
+    Float16,
+}
+
+impl Precision {
+    /// Whether it is the one that a stored configuration leaves out, which older ones do not know.
+    pub fn is_float32(&self) -> bool {
+        *self == Self::Float32
+    }
+}
+
+/// What is done to images on their way to D; what is not set is the plugin's.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Augment {
+    /// The transforms' names.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub transforms: Option<Vec<String>>,
+    /// The mean sign of D's real scores that an adaptive probability holds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target: Option<f64>,
+}
+
+impl Augment {
+    /// Whether all of it is the plugin's.
+    pub const fn is_unset(&self) -> bool {
+        self.transforms.is_none() && self.target.is_none()
+    }
+}
+
 /// Where to train.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
@@ -234,6 +272,8 @@ pub struct Config {
     pub n_critic: u32,
     pub n_generator: u32,
     pub ema_decay: f64,
+    #[serde(default, skip_serializing_if = "Precision::is_float32")]
+    pub precision: Precision,
     pub device: Device,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub threads: Option<usize>,
@@ -247,4 +287,6 @@ pub struct Config {
     pub generator: Optimizer,
     pub discriminator: Optimizer,
     pub data: Data,
+    #[serde(default, skip_serializing_if = "Augment::is_unset")]
+    pub augment: Augment,
 }

@@ -5,12 +5,13 @@ use std::path::PathBuf;
 use sha2::{Digest, Sha256};
 use tandem_plugin_api::{
     Defaults, Gan, Images, Optimizer, Stages,
+    gan::{Augmentation, Transform},
     value::{Definition, Named, Value},
 };
 
 use super::SessionError;
 use crate::{
-    config::{self, Config, DataKind, PluginChoice, PluginDefaults, Resolved, Sources, Split},
+    config::{self, Config, ConfigError, DataKind, PluginChoice, PluginDefaults, Resolved, Sources, Split},
     data::Dataset,
     plugin::{self, LoadedPlugin, SearchPath},
     run::PluginRecord,
@@ -44,18 +45,27 @@ pub fn prepare(sources: &Sources, plugin_path: &[PathBuf]) -> Result<Prepared, S
     let plugin = plugin::load(&SearchPath::new(plugin_path).find(&choice.plugin)?)?;
     let dataset = open(&choice)?;
     let gan = plugin.declare(images(&dataset), &options(&choice.options)?)?;
-    let resolved = prepare_for(sources, &plugin, &gan, choice.stages)?;
+    let (resolved, gan) = prepare_for(sources, &plugin, gan, choice.stages)?;
     Ok(Prepared { definition: to_json(&gan)?, plugin: record(&plugin), resolved, gan, dataset })
 }
 
-/// The configuration under what a plugin recommends for this definition and mode.
+/// The configuration under what a plugin recommends for this definition and mode, and the definition as the
+/// configuration has it: with its augmentation.
 pub fn prepare_for(
     sources: &Sources,
     plugin: &LoadedPlugin,
-    gan: &Gan,
+    gan: Gan,
     stages: config::Stages,
-) -> Result<Resolved, SessionError> {
-    Ok(sources.resolve(&defaults(plugin, gan, stages))?)
+) -> Result<(Resolved, Gan), SessionError> {
+    let resolved = sources.resolve(&defaults(plugin, &gan, stages))?;
+    let config::Augment { transforms, target } = &resolved.config.augment;
+    let known = |name: &String| Transform::ALL.iter().find(|(n, _)| n == name).map(|(_, t)| *t);
+    let transforms = transforms.iter().flatten().filter_map(known).collect();
+    let gan = gan.with_augmentation(Augmentation { transforms, target: *target }).map_err(|e| {
+        let key = "augment.transforms".to_owned();
+        ConfigError::Conflict { origin: resolved.origin(&key), key, why: format!("does not fit: {e}") }
+    })?;
+    Ok((resolved, gan))
 }
 
 /// The facts of a data set that a plugin is told.
@@ -117,8 +127,14 @@ fn defaults(plugin: &LoadedPlugin, gan: &Gan, stages: config::Stages) -> PluginD
         generator: Some(optimizer(&generator)),
         discriminator: Some(optimizer(&discriminator)),
         n_critic: Some(n_critic as u32),
+        augment: augment(&gan.augmentation),
         options: values.collect(),
     }
+}
+
+fn augment(declared: &Augmentation) -> config::Augment {
+    let names: Vec<String> = declared.transforms.iter().map(|t| t.name().to_owned()).collect();
+    config::Augment { transforms: (!names.is_empty()).then_some(names), target: declared.target }
 }
 
 fn optimizer(declared: &Optimizer) -> config::Optimizer {

@@ -5,7 +5,7 @@ use tandem_torch_ext::{Adam, RmsProp, Sgd};
 use tch::{Device, Kind};
 
 use crate::{
-    config::{self, Config, Optimizer},
+    config::{self, Config, Optimizer, Precision},
     train::{OptimizerSettings, Settings, Strategy},
 };
 
@@ -30,6 +30,11 @@ pub fn settings(config: &Config, device: Device) -> Settings {
         ema_decay: config.ema_decay,
         seed: config.seed,
         kind: Kind::Float,
+        autocast: match config.precision {
+            Precision::Float32 => None,
+            Precision::BFloat16 => Some(Kind::BFloat16),
+            Precision::Float16 => Some(Kind::Half),
+        },
         device,
     }
 }

@@ -36,6 +36,8 @@ pub struct Settings {
     pub seed: u64,
     /// Precision.
     pub kind: Kind,
+    /// A narrower precision for matrix products.
+    pub autocast: Option<Kind>,
     /// Where it runs.
     pub device: Device,
 }
@@ -66,7 +68,8 @@ impl Trainer {
         // libtorch's own generator serves dropout alone; everything else draws from `noise`.
         tch::manual_seed(settings.seed as i64);
         let mut first_values = Generator::new(settings.device, settings.seed)?;
-        let networks = Networks::new(gan, settings.kind, &mut first_values)?;
+        let mut networks = Networks::new(gan, settings.kind, &mut first_values)?;
+        networks.set_autocast(settings.autocast);
         let ema = (settings.ema_decay > 0.0).then(|| copy_of(&networks.generator, gan, &settings)).transpose()?;
         Ok(Self {
             augment: Augment::new(&gan.augmentation, settings.kind, settings.device)?,

@@ -153,6 +153,12 @@ impl Gan {
         GanBuilder::new(generator, discriminator)
     }
 
+    /// The same with another augmentation, or why that does not fit its images.
+    pub fn with_augmentation(mut self, augmentation: Augmentation) -> Result<Self, Error> {
+        self.augmentation = augmentation;
+        self.check()
+    }
+
     /// The scores' shape as losses see them: `[N]` for one a sample.
     pub fn score_shape(&self) -> Shape {
         score_shape(&self.discriminator)

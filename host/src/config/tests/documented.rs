@@ -24,8 +24,8 @@ Values in the last two are TOML; a bare word is a text. `TANDEM_LOG`, `TANDEM_PL
 A file may begin with `extends = \"base.toml\"`, relative to itself; the base may extend another. Paths in a file are relative to that
 file, elsewhere to the current directory.
 
-Two keys give others their meaning. Choosing another `optimizer` than a farther source did drops that source's whole table,
-so set `learning_rate` beside it; choosing another `data.kind` drops the farther files.
+Some keys give others their meaning. Choosing another `optimizer` than a farther source did drops that source's whole table,
+so set `learning_rate` beside it; choosing another `data.kind` drops the farther files, other `augment.transforms` the farther target.
 
 Every setting of every source is checked, also one that a nearer source covers. An error names the key, where it was set, what was
 expected and found, and the nearest key.

@@ -34,6 +34,9 @@ fn another_value(key: &str) -> Option<&'static [&'static str]> {
         "n_critic" => &["n_critic=2"],
         "n_generator" => &["n_generator=2"],
         "ema_decay" => &["ema_decay=0"],
+        "precision" => &["precision=bfloat16"],
+        "augment.transforms" => &["augment.transforms=[\"cutout\"]"],
+        "augment.target" => &["augment.transforms=[\"cutout\"]", "augment.target=0.6"],
         "device" => &["device=cpu"],
         "threads" => &["threads=1"],
         "log_every" => &["log_every=1"],
@@ -140,6 +143,15 @@ fn data() -> impl Strategy<Value = Data> {
     ]
 }
 
+fn augment() -> impl Strategy<Value = Augment> {
+    let names = prop::sample::subsequence(crate::config::keys::TRANSFORMS.to_vec(), 1..=3);
+    let names = names.prop_map(|names| Some(names.into_iter().map(str::to_owned).collect()));
+    prop_oneof![
+        Just(Augment::default()),
+        (names, prop::option::of(-0.99..0.99)).prop_map(|(transforms, target)| Augment { transforms, target })
+    ]
+}
+
 prop_compose! {
     fn config()(
         plugin in prop_oneof!["[a-z][a-z0-9_-]{0,9}", "/[a-z]{1,9}\\.so"],
@@ -153,6 +165,8 @@ prop_compose! {
         ],
         (seed, steps, batch_size) in (0..=i64::MAX as u64, 1..=i64::MAX as u64, 1_usize..=65_536),
         (n_critic, n_generator, ema_decay) in (1_u32..=1000, 1_u32..=1000, fraction()),
+        precision in prop_oneof![Just(Precision::Float32), Just(Precision::BFloat16), Just(Precision::Float16)],
+        augment in augment(),
         device in prop_oneof![Just(Device::Auto), Just(Device::Cpu), (0_usize..99).prop_map(Device::Cuda)],
         threads in prop::option::of(1_usize..=1024),
         (log_every, checkpoint_every, keep_checkpoints, sample_every, sample_count) in
@@ -163,9 +177,9 @@ prop_compose! {
         data in data(),
     ) -> Config {
         Config {
-            plugin, stages, strategy, reuse_fakes, seed, steps, batch_size, n_critic, n_generator, ema_decay, device,
+            plugin, stages, strategy, reuse_fakes, seed, steps, batch_size, n_critic, n_generator, ema_decay, precision, device,
             threads, log_every, checkpoint_every, keep_checkpoints, sample_every, sample_count,
-            options: options.into_iter().collect(), generator, discriminator, data,
+            options: options.into_iter().collect(), generator, discriminator, data, augment,
         }
     }
 }
