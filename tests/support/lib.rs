@@ -8,6 +8,22 @@ use std::{
 
 use assert_cmd::Command;
 
+/// Every plugin of this repository.
+pub const SHIPPED: [&str; 12] = [
+    "bgan",
+    "cgan",
+    "dcgan",
+    "dragan",
+    "fishergan",
+    "geogan",
+    "lsgan",
+    "r3gan-loss",
+    "relgan",
+    "sngan",
+    "wgan",
+    "wgan-gp",
+];
+
 /// The repository's root.
 pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()

@@ -4,10 +4,7 @@ use std::collections::BTreeSet;
 
 use predicates::str::contains;
 use serde_json::Value;
-use tandem_tests::{Playground, python, root, tandem};
-
-const SHIPPED: [&str; 10] =
-    ["bgan", "dcgan", "fishergan", "geogan", "lsgan", "r3gan-loss", "relgan", "sngan", "wgan", "wgan-gp"];
+use tandem_tests::{Playground, SHIPPED, python, root, tandem};
 
 /// Every shipped method with every choice of its options (all norms of D among them), every strategy, float64.
 #[test]

@@ -37,7 +37,8 @@ fn an_augmentation_that_does_not_fit_names_the_key_and_the_channels() {
 #[test]
 fn a_penalty_on_a_d_that_mixes_samples_says_which_layer_mixes_them() {
     let here = Playground::new("plugin = \"wgan-gp\"");
-    here.train("run", &["--set", "options.norm=batch"]).assert().code(2).stderr(contains("norm"));
+    let of_the_plugin = "option `norm` must be one of \"group\", \"none\", \"spectral\", found batch";
+    here.train("run", &["--set", "options.norm=batch"]).assert().code(2).stderr(contains(of_the_plugin));
 }
 
 #[test]

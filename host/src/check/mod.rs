@@ -87,7 +87,8 @@ impl Subject {
         let image = gan.discriminator.input("image").map(|t| t.shape.with_batch(samples)).unwrap_or_default();
         let images = Tensor::f_zeros(&image[..], (Kind::Double, device))?;
         generator.uniform_(&images, -1.0, 1.0)?;
-        let labels = Tensor::f_zeros([samples], (Kind::Int64, device))?;
+        let classes = gan.classes().unwrap_or(1);
+        let labels = Tensor::f_arange(samples, (Kind::Int64, device))?.f_remainder(classes)?;
         let latents = networks.draw_latents(samples, &mut generator)?;
         let losses = Losses::new(gan, Kind::Double, device)?;
         let mut augment = Augment::new(&gan.augmentation, Kind::Double, device)?;

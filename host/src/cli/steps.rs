@@ -31,12 +31,15 @@ pub(super) fn run(arguments: &Steps, plugin_path: &[PathBuf]) -> anyhow::Result<
     let mut trainer = Trainer::new(&gan, settings(&config, device))?;
     let images = Tensor::f_empty([config.batch_size as i64, arguments.channels, size, size], (Kind::Float, device))?;
     Generator::new(device, config.seed)?.uniform_(&images, -1.0, 1.0)?;
+    let labels = Tensor::f_zeros([config.batch_size as i64], (Kind::Int64, device))?;
     print("ready\n")?;
     for line in std::io::stdin().lock().lines() {
         let steps: u64 = line?.trim().parse()?;
         let start = Instant::now();
         for _ in 0..steps {
-            trainer.round(|| Ok::<_, SessionError>(Batch { images: images.shallow_clone(), labels: None }))?;
+            trainer.round(|| {
+                Ok::<_, SessionError>(Batch { images: images.shallow_clone(), labels: Some(labels.shallow_clone()) })
+            })?;
         }
         // Reading waits for the device, as any honest clock must.
         let readings = trainer.readings().read()?;

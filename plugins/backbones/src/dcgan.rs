@@ -1,6 +1,6 @@
 //! DCGAN (Radford, Metz & Chintala, ICLR 2016, arXiv 1511.06434) at 32 and 64 pixels, grey or colour.
 //!
-//! Labels are not used. Kernel sizes, widths and first values are those of the authors' later PyTorch example and of
+//! Kernel sizes, widths and first values are those of the authors' later PyTorch example and of
 //! Shen et al. (CVPR 2021), whose discriminators have `GroupNorm(32)` where a loss is asymmetric.
 
 use tandem_plugin_api::{Builder, Conv, Error, Init, Network, Norm, Options, Tensor, kernel, options::Images};
@@ -30,24 +30,26 @@ pub struct Dcgan {
     width: i64,
     latent_size: i64,
     norm: Normalisation,
+    /// Classes that both networks are told of; 0 for none.
+    classes: i64,
 }
 
 impl Dcgan {
     /// Declares the options `width`, `latent_size` and `norm`, and checks that the images are of a size that the
     /// networks are made for: 32x32 or 64x64 pixels, 1 or 3 channels.
     pub fn from_options(options: &Options) -> Result<Self, Error> {
-        Self::with_norm(options, "group")
+        Self::with_norms(options, &["group", "batch", "none", "spectral"])
     }
 
-    /// As [`Dcgan::from_options`], with another default for `norm`.
-    pub fn with_norm(options: &Options, default: &str) -> Result<Self, Error> {
+    /// As [`Dcgan::from_options`], with these choices for `norm`, of which the first is the default.
+    pub fn with_norms(options: &Options, norms: &[&str]) -> Result<Self, Error> {
         let width = options.integer("width", "channels of the layers next to the image", 1..=1024, 64)?;
         let latent_size = options.integer("latent_size", "size of the latent vector", 1..=4096, 100)?;
         let norm = options.choice(
             "norm",
             "normalisation in D; batch norm couples the samples of a batch",
-            &["group", "batch", "none", "spectral"],
-            default,
+            norms,
+            norms.first().copied().unwrap_or_default(),
         )?;
         let norm = match norm.as_str() {
             "batch" => Normalisation::Batch,
@@ -63,7 +65,22 @@ impl Dcgan {
                 images.size, images.channels
             )));
         }
-        Ok(Self { images, width, latent_size, norm })
+        Ok(Self { images, width, latent_size, norm, classes: 0 })
+    }
+
+    /// Tells both networks the class: G as a one-hot vector beside the latent, D as one-hot maps beside the image, of
+    /// which the map of the label is 1 (Mirza & Osindero 2014, arXiv 1411.1784, as convolutional GANs take it).
+    ///
+    /// # Errors
+    /// Data without labels.
+    pub fn conditional(self) -> Result<Self, Error> {
+        if self.images.classes == 0 {
+            return Err(Error::new(
+                "a conditional GAN needs the classes of its images, and the data have no labels; give the data their \
+                 labels (`data.labels`), or train a plugin that needs none",
+            ));
+        }
+        Ok(Self { classes: self.images.classes, ..self })
     }
 
     /// `latent [N, z]` to images `[N, C, H, W]` in `[-1, 1]`: transposed convolutions with batch norm and ReLU, which
@@ -71,7 +88,11 @@ impl Dcgan {
     pub fn generator(&self) -> Result<Network, Error> {
         let doublings = self.doublings();
         let graph = Builder::new();
-        let latent = graph.input("latent", &[self.latent_size]).reshape(&[self.latent_size, 1, 1]);
+        let mut latent = graph.input("latent", &[self.latent_size]);
+        if self.classes > 0 {
+            latent = latent.concat(&[&graph.labels().one_hot(self.classes)], 1);
+        }
+        let latent = latent.reshape(&[self.latent_size + self.classes, 1, 1]);
         let widest = self.width << (doublings - 1);
         let mut x = batch_norm_relu(&latent.conv_transpose2d("project", widest, first(false)), "project");
         for i in 1..doublings {
@@ -88,6 +109,10 @@ impl Dcgan {
         let normalised = matches!(self.norm, Normalisation::Group | Normalisation::Batch);
         let graph = Builder::new();
         let mut x = graph.input("image", &[self.images.channels, self.images.size, self.images.size]);
+        if self.classes > 0 {
+            let vector = graph.labels().one_hot(self.classes).reshape(&[self.classes, 1, 1]);
+            x = x.concat(&[&vector.upsample_nearest(self.images.size)], 1);
+        }
         for i in 0..self.doublings() {
             let name = format!("conv{}", i + 1);
             let bias = i == 0 || !normalised;
@@ -207,6 +232,16 @@ mod tests {
             let ours = network.unwrap().forward_flops() * 128.0 / 1e9;
             assert!((ours / gflop - 1.0).abs() < 0.005, "{ours} against {gflop}");
         }
+    }
+
+    #[test]
+    fn a_conditional_one_reads_the_class_beside_latent_and_image() {
+        let labelled = Options::new(Images { channels: 1, size: 32, classes: 10 }, Vec::new());
+        let dcgan = Dcgan::from_options(&labelled).unwrap().conditional().unwrap();
+        insta::assert_snapshot!("generator_conditional", table(&dcgan.generator().unwrap()));
+        insta::assert_snapshot!("discriminator_conditional", table(&dcgan.discriminator().unwrap()));
+        let message = backbone(32, 1, 8, "group").conditional().unwrap_err().to_string();
+        assert!(message.starts_with("a conditional GAN needs the classes of its images"), "{message}");
     }
 
     #[test]

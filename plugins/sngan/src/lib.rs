@@ -7,7 +7,7 @@ use tandem_plugin_api::prelude::*;
 tandem_plugin_api::export_gan!("sngan", "SNGAN (Miyato et al. 2018), hinge or non-saturating loss", declare);
 
 fn declare(options: &Options) -> Result<Gan, Error> {
-    let dcgan = Dcgan::with_norm(options, "spectral")?;
+    let dcgan = Dcgan::with_norms(options, &["spectral", "group", "batch", "none"])?;
     let help = "hinge, as the authors' ResNets; non-saturating, as their SN-DCGAN";
     let loss = options.choice("loss", help, &["hinge", "non-saturating"], "hinge")?;
     let gan = Gan::builder(dcgan.generator(), dcgan.discriminator())
