@@ -9,6 +9,7 @@ mod fetch_tests;
 mod libtorch;
 mod python;
 mod setup;
+mod sheet;
 mod shell;
 mod test;
 #[cfg(test)]
@@ -22,6 +23,7 @@ usage: cargo xtask <command>
 
   setup                 find libtorch or fetch it (545 MB), and link it into .libtorch
   demo [-- ARGS]        set up, build, train the default GAN for about 90 s; ARGS go to `tandem train`
+  sheet [-- ARGS]       train every config of configs/mnist-32 for 2000 steps, draw docs/digits/sheet.png
   test [-- ARGS]        set up, build, run every test; ARGS go to the test runner
 ";
 
@@ -34,6 +36,7 @@ fn main() -> ExitCode {
     let done = match command.as_str() {
         "setup" if args.is_empty() => setup::run().map(drop),
         "demo" => demo::run(&args),
+        "sheet" => sheet::run(&args),
         "test" => test::run(&args),
         _ => {
             eprint!("{USAGE}");

@@ -35,6 +35,8 @@ pub(super) enum Command {
     Train(Train),
     /// Draw images from a run's generator, into a PNG grid.
     Sample(Sample),
+    /// Draw a labelled row of images from each of several runs, into one PNG.
+    Sheet(Sheet),
     /// See which plugins there are, what they hold, and prove them.
     #[command(subcommand)]
     Plugin(PluginCommand),
@@ -100,6 +102,25 @@ pub(super) struct Sample {
     /// Where to compute: `auto`, `cpu` or `cuda:N`.
     #[arg(long, default_value = "cpu")]
     pub(super) device: String,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Sheet {
+    /// The run directories.
+    #[arg(required = true)]
+    pub(super) runs: Vec<PathBuf>,
+    /// Images of each.
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=64))]
+    pub(super) num: u32,
+    /// Runs beside each other.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=16))]
+    pub(super) columns: u32,
+    /// Seed of the latents.
+    #[arg(long, default_value_t = 0)]
+    pub(super) seed: u64,
+    /// The PNG to write.
+    #[arg(long, value_name = "FILE.png", default_value = "sheet.png")]
+    pub(super) out: PathBuf,
 }
 
 #[derive(Debug, Subcommand)]

@@ -7,6 +7,7 @@ mod log;
 mod plugins;
 mod progress;
 mod sample;
+mod sheet;
 mod steps;
 mod table;
 mod train;
@@ -52,6 +53,7 @@ fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     match arguments.command {
         Command::Train(train) => return train::run(&train, path),
         Command::Sample(sample) => sample::run(&sample)?,
+        Command::Sheet(sheet) => sheet::run(&sheet)?,
         Command::Plugin(PluginCommand::List { json }) => plugins::list(path, json)?,
         Command::Plugin(PluginCommand::Inspect(inspect)) => inspect::run(&inspect, path)?,
         Command::Plugin(PluginCommand::Check(check)) => return check::run(&check, path),

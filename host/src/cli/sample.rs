@@ -35,7 +35,7 @@ pub(super) fn run(arguments: &Sample) -> anyhow::Result<()> {
 }
 
 /// Beside its place, synced, renamed.
-fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+pub(super) fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or_else(|| ".".as_ref());
     let mut file =
         tempfile::NamedTempFile::new_in(folder).with_context(|| format!("cannot write {}", path.display()))?;

@@ -5,16 +5,14 @@ use super::{
     ImageError,
     condense::{Column, condense, smooth},
     encode_png,
+    font::{self, FONT},
 };
 use plotters::{
     coord::{Shift, ranged1d::BoldPoints, types::RangedCoordf64},
     prelude::*,
-    style::{
-        register_font,
-        text_anchor::{HPos, Pos, VPos},
-    },
+    style::text_anchor::{HPos, Pos, VPos},
 };
-use std::{fmt::Display, ops::Range, sync::LazyLock};
+use std::{fmt::Display, ops::Range};
 
 /// One curve: its name in the legend and its points.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -31,8 +29,6 @@ const WIDTH: usize = 960;
 const HEIGHT: usize = 540;
 /// Pixels drawn per pixel and side: the drawing is averaged down, for smooth lines whatever their width.
 const SCALE: usize = 2;
-/// The family name our font is registered under.
-const FONT: &str = "tandem";
 /// Line colours, told apart also by most colour-blind eyes; they repeat after the last.
 const COLOURS: [RGBColor; 8] = [
     RGBColor(31, 119, 180),
@@ -51,11 +47,6 @@ const VALUE_LABELS: usize = 8;
 const GRID: RGBColor = RGBColor(229, 231, 235);
 const BACKGROUND: RGBColor = RGBColor(255, 255, 255);
 
-/// Whether the font could be registered; done once for the process.
-static FONT_IS_READY: LazyLock<bool> = LazyLock::new(|| {
-    register_font(FONT, FontStyle::Normal, include_bytes!("../../assets/DejaVuSans-subset.ttf")).is_ok()
-});
-
 type Area<'a> = DrawingArea<BitMapBackend<'a>, Shift>;
 type Chart<'a> = ChartContext<'a, BitMapBackend<'a>, Cartesian2d<RangedCoordf64, RangedCoordf64>>;
 
@@ -67,9 +58,7 @@ type Chart<'a> = ChartContext<'a, BitMapBackend<'a>, Cartesian2d<RangedCoordf64,
 ///
 /// Errors: the drawing library or the PNG encoder fails. No values of `series` are an error.
 pub fn encode_curves(title: &str, series: &[Series]) -> Result<Vec<u8>, ImageError> {
-    if !*FONT_IS_READY {
-        return Err(ImageError::Plot("the built-in font does not load".to_owned()));
-    }
+    font::ready()?;
     let (width, height) = (WIDTH * SCALE, HEIGHT * SCALE);
     let mut pixels = vec![0; width * height * 3];
     {

@@ -66,7 +66,7 @@ pub fn encode_grid(images: &[f32], shape: [usize; 4], columns: usize, scale: usi
 }
 
 /// The colour of one pixel of an image stored plane by plane, `plane` values to a plane.
-fn colour_of(image: &[f32], channels: usize, plane: usize, pixel: usize) -> [u8; 3] {
+pub(super) fn colour_of(image: &[f32], channels: usize, plane: usize, pixel: usize) -> [u8; 3] {
     let rgb = [0, 1, 2].map(|channel: usize| image[channel.min(channels - 1) * plane + pixel]);
     if rgb.iter().all(|value| value.is_finite()) { rgb.map(to_byte) } else { NON_FINITE }
 }

@@ -3,10 +3,13 @@
 
 mod condense;
 mod curves;
+mod font;
 mod grid;
+mod sheet;
 
 pub use curves::{Series, encode_curves};
 pub use grid::encode_grid;
+pub use sheet::{Strip, encode_sheet};
 
 /// What keeps a picture from being made. Odd values (NaN, infinities) do not: they are drawn as such.
 #[derive(Debug, thiserror::Error)]

@@ -15,6 +15,6 @@ pub use arrays::to_array;
 pub use device::{loaded_from, resolve as resolve_device};
 pub use error::SessionError;
 pub use prepare::{Prepared, options, prepare, prepare_for};
-pub use sample::{Sampler, Samples, Weights};
+pub use sample::{Sampler, Samples, Weights, strip};
 pub use settings::settings;
 pub use training::{End, Progress, Training, Watch};

@@ -66,6 +66,12 @@ impl Sampler {
     }
 }
 
+/// A run's images as a strip of a contact sheet.
+pub fn strip(label: String, images: &Tensor) -> Result<image::Strip, SessionError> {
+    let (images, shape) = plain(images)?;
+    Ok(image::Strip { label, images, shape })
+}
+
 /// Images with what they were made from.
 #[derive(Debug)]
 pub struct Samples {
@@ -91,13 +97,17 @@ pub(super) fn fixed_samples(generator: &Compiled, gan: &Gan, count: usize, seed:
 
 /// Images as a PNG grid, about square; small ones enlarged so that a person can see them.
 pub(super) fn grid(images: &Tensor) -> Result<Vec<u8>, SessionError> {
-    let mut values = vec![0.0_f32; images.numel()];
-    images.f_copy_data(&mut values, images.numel())?;
-    let size: Vec<usize> = images.size().into_iter().map(|n| n as usize).collect();
-    let Ok(shape) = <[usize; 4]>::try_from(size) else {
-        return Err(SessionError::Stored("a grid needs images [N, C, H, W]".into()));
-    };
+    let (values, shape) = plain(images)?;
     let columns = (shape[0] as f64).sqrt().ceil() as usize;
     let scale = if shape[3] < 64 { 2 } else { 1 };
     Ok(image::encode_grid(&values, shape, columns, scale)?)
+}
+
+/// A tensor's values and its four sizes.
+fn plain(images: &Tensor) -> Result<(Vec<f32>, [usize; 4]), SessionError> {
+    let mut values = vec![0.0_f32; images.numel()];
+    images.f_copy_data(&mut values, images.numel())?;
+    let size: Vec<usize> = images.size().into_iter().map(|n| n as usize).collect();
+    let shape = size.try_into().map_err(|_| SessionError::Stored("a picture needs images [N, C, H, W]".into()))?;
+    Ok((values, shape))
 }

@@ -1,0 +1,24 @@
+//! `tandem sheet`.
+
+use tch::Device;
+
+use super::{arguments::Sheet, print, sample::write};
+use crate::{
+    image::encode_sheet,
+    run::RunDir,
+    session::{Sampler, Weights, strip},
+};
+
+pub(super) fn run(arguments: &Sheet) -> anyhow::Result<()> {
+    let strips = arguments.runs.iter().map(|path| {
+        let sampler = Sampler::open(&RunDir::open(path)?, None, Weights::Best, Device::Cpu)?;
+        let (_, samples) = sampler.grid(arguments.num as usize, arguments.seed)?;
+        let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
+        Ok(strip(format!("{name}, step {}", sampler.step), &samples.images)?)
+    });
+    let strips = strips.collect::<anyhow::Result<Vec<_>>>()?;
+    let scale = if strips.iter().all(|s| s.shape[3] < 64) { 2 } else { 1 };
+    write(&arguments.out, &encode_sheet(&strips, arguments.columns as usize, scale)?)?;
+    print(&format!("{}\n", arguments.out.display()))?;
+    Ok(())
+}
