@@ -106,11 +106,13 @@ fn a_killed_run_goes_on_as_if_nothing_had_happened() {
     }
 }
 
-/// An adaptive augmentation and a narrow precision are part of what a checkpoint continues.
+/// An adaptive augmentation, a narrow precision, a falling rate and a boosted critic go on where a checkpoint left them.
 #[test]
-fn augmentation_and_precision_go_on_as_if_nothing_had_happened() {
+fn whatever_changes_over_a_run_goes_on_as_if_nothing_had_happened() {
     for precision in ["float32", "bfloat16"] {
-        let here = Playground::new(&format!("precision = \"{precision}\""));
+        // Ends beyond the run, so that it does not move with `steps`; every third step has two updates of D.
+        let schedule = "schedule = { kind = \"cosine\", end = 12 }\ncritic_boost = { n_critic = 2, every = 3 }";
+        let here = Playground::new(&format!("precision = \"{precision}\"\n{schedule}"));
         let more = |steps| {
             [
                 "--set",
@@ -130,6 +132,10 @@ fn augmentation_and_precision_go_on_as_if_nothing_had_happened() {
         }
         let trainer = here.read("whole/checkpoints/step-9/trainer.safetensors");
         assert!(String::from_utf8_lossy(&trainer).contains("augment.probability"));
+        let metrics = String::from_utf8(here.read("cut/metrics.jsonl")).unwrap();
+        let last: serde_json::Value = serde_json::from_str(metrics.lines().last().unwrap()).unwrap();
+        let wanted = f64::midpoint(1.0, (std::f64::consts::PI * 8.0 / 12.0).cos());
+        assert!((last["rate_factor"].as_f64().unwrap() - wanted).abs() < 1e-12, "{last}");
     }
 }
 

@@ -5,7 +5,7 @@ use std::{fmt::Write as _, path::PathBuf};
 use serde_json::json;
 use tandem_plugin_api::{
     Gan, Network, Stages, Symmetry, formula,
-    gan::DiscriminatorLoss,
+    gan::{CriticBoost, DiscriminatorLoss, Schedule},
     network::{describe, name},
     opset::{self, Role},
 };
@@ -155,7 +155,18 @@ fn cost(gan: &Gan, choice: &Choice) -> String {
     }
     let defaults = |stages| {
         let d = gan.defaults(stages);
-        format!("G {:?}, D {:?}, n_critic {}", d.generator, d.discriminator, d.n_critic)
+        let mut text = format!("G {:?}, D {:?}, n_critic {}", d.generator, d.discriminator, d.n_critic);
+        if d.n_generator != 1 {
+            let _ = write!(text, ", n_generator {}", d.n_generator);
+        }
+        if let Some(boost) = d.critic_boost {
+            let CriticBoost { n_critic, first, every } = boost;
+            let _ = write!(text, ", n_critic {n_critic} in the first {first} rounds and every {every}");
+        }
+        if d.schedule != Schedule::Constant {
+            let _ = write!(text, ", rates {:?}", d.schedule);
+        }
+        text
     };
     format!(
         "{text}\n{table}\ndefaults in one stage:  {}\ndefaults in two stages: {}\n",

@@ -69,6 +69,10 @@ fn fits(kind: Kind, value: &Value) -> bool {
             pair.len() == 2 && pair.iter().all(|v| number(v).is_some_and(|x| within(x, [0.0, 1.0], [true, false])))
         }),
         Kind::Choice(choices) => value.as_str().is_some_and(|s| choices.contains(&s)),
+        Kind::Steps => value.as_array().is_some_and(|list| {
+            let steps: Option<Vec<i64>> = list.iter().map(Value::as_integer).collect();
+            steps.is_some_and(|s| s.first().is_some_and(|first| *first > 0) && s.windows(2).all(|w| w[0] < w[1]))
+        }),
         Kind::Choices(choices) => {
             value.as_array().is_some_and(|list| list.iter().all(|v| v.as_str().is_some_and(|s| choices.contains(&s))))
         }
@@ -98,6 +102,7 @@ pub(super) fn expected(kind: Kind) -> String {
         Kind::Number([low, high], [_, false]) => format!("a number from {low} to below {high}"),
         Kind::Pair => "a list of two numbers, each from 0 to below 1".into(),
         Kind::Choice(choices) => format!("one of {}", quoted(choices)),
+        Kind::Steps => "a list of ascending integers above 0".into(),
         Kind::Choices(choices) => format!("a list of some of {}", quoted(choices)),
         Kind::Device => "`auto`, `cpu`, `cuda` or `cuda:N`".into(),
     }

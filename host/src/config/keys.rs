@@ -18,6 +18,8 @@ pub enum Kind {
     Pair,
     /// One of these texts.
     Choice(&'static [&'static str]),
+    /// A list of ascending integers above 0.
+    Steps,
     /// A list of some of these texts.
     Choices(&'static [&'static str]),
     /// `"auto"`, `"cpu"`, `"cuda"` or `"cuda:N"`.
@@ -47,6 +49,8 @@ pub struct Key {
 pub const STRATEGIES: &[&str] = &["auto", "scaled", "pivoted", "two-seed"];
 /// The names that `optimizer` takes.
 pub const OPTIMIZERS: &[&str] = &["adam", "rmsprop", "sgd"];
+/// The names that `schedule.kind` takes.
+pub const SCHEDULES: &[&str] = &["constant", "multi-step", "linear", "cosine"];
 /// The names that `precision` takes.
 pub const PRECISIONS: &[&str] = &["float32", "bfloat16", "float16"];
 /// The names that `augment.transforms` takes.
@@ -56,6 +60,7 @@ const DATA_KINDS: &[&str] = &["digits", "mnist"];
 const SPLITS: &[&str] = &["train", "test"];
 const MOST: i64 = i64::MAX;
 const POSITIVE: Kind = Kind::Number([0.0, f64::MAX], [false, true]);
+const UNIT: Kind = Kind::Number([0.0, 1.0], [true, true]);
 const FRACTION: Kind = Kind::Number([0.0, 1.0], [true, false]);
 
 /// A key that shapes the weights: in the identity, fixed for the life of a run.
@@ -144,7 +149,7 @@ const RUN: [Key; 20] = [
     ),
     fixed("batch_size", Kind::Integer(1, 65_536), Some("64"), "Samples in a batch."),
     noted(fixed("n_critic", Kind::Integer(1, 1000), Some("1"), "Updates of D in a step."), "the plugin's, else `1`"),
-    fixed("n_generator", Kind::Integer(1, 1000), Some("1"), "Updates of G in a step."),
+    noted(fixed("n_generator", Kind::Integer(1, 1000), Some("1"), "Updates of G in a step."), "the plugin's, else `1`"),
     fixed(
         "ema_decay",
         FRACTION,
@@ -226,12 +231,68 @@ const AUGMENT: [Key; 2] = [
     ),
 ];
 
+const SCHEDULE: [Key; 6] = [
+    noted(
+        fixed(
+            "schedule.kind",
+            Kind::Choice(SCHEDULES),
+            Some("\"constant\""),
+            "What both learning rates are multiplied by, step for step as PyTorch's schedulers. Another one than a farther source chose drops that source's whole table.",
+        ),
+        "the plugin's, else `\"constant\"`",
+    ),
+    noted(
+        fixed(
+            "schedule.milestones",
+            Kind::Steps,
+            None,
+            "`multi-step`: the steps from which on `gamma` counts once more.",
+        ),
+        "must be set for `multi-step`",
+    ),
+    noted(fixed("schedule.gamma", UNIT, None, "`multi-step`: the factor of a milestone."), "`0.1`"),
+    noted(
+        fixed("schedule.start", Kind::Integer(0, MOST), None, "`linear`, `cosine`: where the rate begins to fall."),
+        "`0`",
+    ),
+    noted(
+        fixed(
+            "schedule.end",
+            Kind::Integer(1, MOST),
+            None,
+            "`linear`, `cosine`: where it has fallen. Set it for a run that may be resumed with more `steps`.",
+        ),
+        "`steps`",
+    ),
+    noted(fixed("schedule.factor", UNIT, None, "`linear`, `cosine`: what is left of the rate at the end."), "`0.0`"),
+];
+
+const BOOST: [Key; 3] = [
+    noted(
+        fixed(
+            "critic_boost.n_critic",
+            Kind::Integer(1, 10_000),
+            None,
+            "Updates of D in some steps: the first ones and now and then (100, 25 and 500 in the code of WGAN's authors).",
+        ),
+        "the plugin's, else unset: none",
+    ),
+    noted(
+        fixed("critic_boost.first", Kind::Integer(0, MOST), None, "In how many first steps."),
+        "the plugin's, else `0`",
+    ),
+    noted(
+        fixed("critic_boost.every", Kind::Integer(0, MOST), None, "In each step that this divides; 0 for none."),
+        "the plugin's, else `0`",
+    ),
+];
+
 const GENERATOR: [Key; 8] = optimizer_keys!("generator");
 const DISCRIMINATOR: [Key; 8] = optimizer_keys!("discriminator");
 
 /// All keys but those of `[options]`, which are the plugin's, in the documentation's order.
 pub fn all() -> impl Iterator<Item = &'static Key> {
-    RUN.iter().chain(&FILES).chain(&AUGMENT).chain(&GENERATOR).chain(&DISCRIMINATOR)
+    RUN.iter().chain(&FILES).chain(&AUGMENT).chain(&SCHEDULE).chain(&BOOST).chain(&GENERATOR).chain(&DISCRIMINATOR)
 }
 
 /// The key of this full dotted name.

@@ -21,7 +21,9 @@ pub use error::ConfigError;
 pub use identity::Difference;
 pub use layers::Origin;
 pub use resolve::{PluginChoice, PluginDefaults, Resolved};
-pub use types::{Augment, Config, Data, DataKind, Device, Optimizer, Precision, Split, Stages, Strategy};
+pub use types::{
+    Augment, Config, CriticBoost, Data, DataKind, Device, Optimizer, Precision, Schedule, Span, Split, Stages, Strategy,
+};
 
 use layers::Layer;
 use resolve::Merged;

@@ -10,7 +10,7 @@ use figment::{
 use toml::{Table, Value};
 
 use super::{
-    Augment, Config, ConfigError, Data, Optimizer, Origin, Stages,
+    Augment, Config, ConfigError, CriticBoost, Data, Optimizer, Origin, Schedule, Stages,
     keys::{self},
     layers::{Layer, Setting, flatten, literal},
 };
@@ -26,6 +26,12 @@ pub struct PluginDefaults {
     pub discriminator: Option<Optimizer>,
     /// Updates of D in a step.
     pub n_critic: Option<u32>,
+    /// Updates of G in a step.
+    pub n_generator: Option<u32>,
+    /// Steps with more updates of D.
+    pub critic_boost: Option<CriticBoost>,
+    /// What both rates are multiplied by.
+    pub schedule: Schedule,
     /// The transforms between images and D.
     pub augment: Augment,
     /// Every option of the plugin with its default, so that the resolved options are complete.
@@ -40,8 +46,16 @@ impl PluginDefaults {
                 table.insert(name.into(), Value::Table(Table::try_from(optimizer)?));
             }
         }
-        if let Some(n_critic) = self.n_critic {
-            table.insert("n_critic".into(), n_critic.into());
+        for (name, steps) in [("n_critic", self.n_critic), ("n_generator", self.n_generator)] {
+            if let Some(steps) = steps {
+                table.insert(name.into(), steps.into());
+            }
+        }
+        if let Some(boost) = self.critic_boost {
+            table.insert("critic_boost".into(), Value::Table(Table::try_from(boost)?));
+        }
+        if !self.schedule.is_constant() {
+            table.insert("schedule".into(), Value::Table(Table::try_from(&self.schedule)?));
         }
         if !self.augment.is_unset() {
             table.insert("augment".into(), Value::Table(Table::try_from(&self.augment)?));
@@ -108,9 +122,10 @@ struct Choice {
     governs: fn(&str) -> bool,
 }
 
-const CHOICES: [Choice; 4] = [
+const CHOICES: [Choice; 5] = [
     Choice { key: "generator.optimizer", governs: |key| key.starts_with("generator.") },
     Choice { key: "discriminator.optimizer", governs: |key| key.starts_with("discriminator.") },
+    Choice { key: "schedule.kind", governs: |key| key.starts_with("schedule.") },
     Choice { key: "augment.transforms", governs: |key| key.starts_with("augment.") },
     Choice { key: "data.kind", governs: |key| key.starts_with("data.") && key != "data.image_size" },
 ];
@@ -148,8 +163,10 @@ impl Merged {
         figment.extract().map_err(|e| ConfigError::Extract(Box::new(e)))
     }
 
-    pub(super) fn resolve(self) -> Result<Resolved, ConfigError> {
+    pub(super) fn resolve(mut self) -> Result<Resolved, ConfigError> {
         self.check_learning_rates()?;
+        self.check_schedule()?;
+        self.end_with_the_run();
         let config: Config = self.extract()?;
         self.check_optimizers()?;
         self.check_stages(&config)?;
@@ -211,6 +228,45 @@ impl Merged {
         Ok(())
     }
 
+    fn check_schedule(&self) -> Result<(), ConfigError> {
+        let kind = self.get("schedule.kind").and_then(|s| s.value.as_str()).unwrap_or_default();
+        for (name, kinds) in SCHEDULE_KEYS {
+            let key = format!("schedule.{name}");
+            if self.get(&key).is_some() && !kinds.contains(&kind) {
+                let why = format!("is for {}; {}", kinds.join(" and "), self.quote("schedule.kind"));
+                return Err(self.conflict(&key, why));
+            }
+        }
+        if kind == "multi-step" && self.get("schedule.milestones").is_none() {
+            let hint = format!("{} needs it", self.quote("schedule.kind"));
+            return Err(ConfigError::Missing { key: "schedule.milestones".into(), hint });
+        }
+        let number = |key: &str| self.get(key).and_then(|s| s.value.as_integer());
+        let (start, end) = (number("schedule.start").unwrap_or(0), number("schedule.end").or_else(|| number("steps")));
+        if SPANS.contains(&kind) && end.is_some_and(|end| end <= start) {
+            let last = if self.get("schedule.end").is_some() { "schedule.end" } else { "steps" };
+            return Err(self.conflict("schedule.start", format!("must come before the end; {}", self.quote(last))));
+        }
+        if self.get("critic_boost.n_critic").is_none()
+            && let Some(key) = ["critic_boost.first", "critic_boost.every"].into_iter().find(|k| self.get(k).is_some())
+        {
+            return Err(self.conflict(key, "needs `critic_boost.n_critic`, which is not set".into()));
+        }
+        Ok(())
+    }
+
+    /// A rate that falls to the end of the run: the end is written down, so that a run which is resumed with more steps
+    /// does not quietly change what came before.
+    fn end_with_the_run(&mut self) {
+        let kind = self.get("schedule.kind").and_then(|s| s.value.as_str()).unwrap_or_default();
+        if SPANS.contains(&kind)
+            && self.get("schedule.end").is_none()
+            && let (Some(steps), Some(nearest)) = (self.get("steps").cloned(), self.layers.last_mut())
+        {
+            nearest.insert("schedule.end".into(), steps);
+        }
+    }
+
     fn check_stages(&self, config: &Config) -> Result<(), ConfigError> {
         let stages = self.quote("stages");
         if config.stages == Stages::One && config.reuse_fakes {
@@ -254,6 +310,18 @@ impl Merged {
         }
     }
 }
+
+/// The schedules that fall from a start to an end.
+const SPANS: [&str; 2] = ["linear", "cosine"];
+
+/// Which schedules have which settings.
+const SCHEDULE_KEYS: [(&str, &[&str]); 5] = [
+    ("milestones", &["multi-step"]),
+    ("gamma", &["multi-step"]),
+    ("start", &SPANS),
+    ("end", &SPANS),
+    ("factor", &SPANS),
+];
 
 /// Which optimizers have which settings; the rest all have.
 const OPTIMIZER_KEYS: [(&str, &[&str]); 5] = [

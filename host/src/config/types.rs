@@ -57,6 +57,66 @@ impl Precision {
     }
 }
 
+/// What both learning rates are multiplied by (`tandem_plugin_api::gan::Schedule` says how).
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum Schedule {
+    /// 1 throughout.
+    #[default]
+    Constant,
+    /// Times `gamma` from each milestone on.
+    MultiStep {
+        /// Steps, ascending.
+        milestones: Vec<i64>,
+        /// The factor of each.
+        #[serde(default = "gamma")]
+        gamma: f64,
+    },
+    /// Down a line.
+    Linear(Span),
+    /// Down half a cosine.
+    Cosine(Span),
+}
+
+impl Schedule {
+    /// Whether it is the one that a stored configuration leaves out, which older ones do not know.
+    pub fn is_constant(&self) -> bool {
+        *self == Self::Constant
+    }
+}
+
+/// From where to where a rate falls.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Span {
+    /// The first step of the fall.
+    #[serde(default)]
+    pub start: i64,
+    /// The step at which it is over; set when a configuration is resolved.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub end: Option<i64>,
+    /// What is left then.
+    #[serde(default)]
+    pub factor: f64,
+}
+
+/// `MultiStepLR`'s default.
+const fn gamma() -> f64 {
+    0.1
+}
+
+/// Steps with more updates of D.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CriticBoost {
+    /// Updates of D in such a step.
+    pub n_critic: i64,
+    /// How many steps at first.
+    #[serde(default)]
+    pub first: i64,
+    /// Every how many steps later; 0 for never.
+    #[serde(default)]
+    pub every: i64,
+}
+
 /// What is done to images on their way to D; what is not set is the plugin's.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Augment {
@@ -287,6 +347,10 @@ pub struct Config {
     pub generator: Optimizer,
     pub discriminator: Optimizer,
     pub data: Data,
+    #[serde(default, skip_serializing_if = "Schedule::is_constant")]
+    pub schedule: Schedule,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub critic_boost: Option<CriticBoost>,
     #[serde(default, skip_serializing_if = "Augment::is_unset")]
     pub augment: Augment,
 }

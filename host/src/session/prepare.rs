@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use sha2::{Digest, Sha256};
 use tandem_plugin_api::{
     Defaults, Gan, Images, Optimizer, Stages,
-    gan::{Augmentation, Transform},
+    gan::{Augmentation, CriticBoost, Schedule, Span, Transform},
     value::{Definition, Named, Value},
 };
 
@@ -111,7 +111,7 @@ fn defaults(plugin: &LoadedPlugin, gan: &Gan, stages: config::Stages) -> PluginD
         config::Stages::One => Stages::One,
         config::Stages::Two => Stages::Two,
     };
-    let Defaults { generator, discriminator, n_critic } = *gan.defaults(stages);
+    let Defaults { generator, discriminator, n_critic, n_generator, critic_boost, schedule } = gan.defaults(stages);
     let values = gan.options.iter().filter_map(|o| {
         let value = match &o.value {
             Value::Bool(v) => toml::Value::Boolean(*v),
@@ -124,11 +124,30 @@ fn defaults(plugin: &LoadedPlugin, gan: &Gan, stages: config::Stages) -> PluginD
     });
     PluginDefaults {
         source: format!("{}'s defaults", plugin.manifest.name),
-        generator: Some(optimizer(&generator)),
-        discriminator: Some(optimizer(&discriminator)),
-        n_critic: Some(n_critic as u32),
+        generator: Some(optimizer(generator)),
+        discriminator: Some(optimizer(discriminator)),
+        n_critic: Some(*n_critic as u32),
+        n_generator: Some(*n_generator as u32),
+        critic_boost: critic_boost.map(|CriticBoost { n_critic, first, every }| config::CriticBoost {
+            n_critic,
+            first,
+            every,
+        }),
+        schedule: recommended(schedule),
         augment: augment(&gan.augmentation),
         options: values.collect(),
+    }
+}
+
+fn recommended(schedule: &Schedule) -> config::Schedule {
+    let span = |s: &Span| config::Span { start: s.start, end: s.end, factor: s.factor };
+    match schedule {
+        Schedule::Constant => config::Schedule::Constant,
+        Schedule::MultiStep { milestones, gamma } => {
+            config::Schedule::MultiStep { milestones: milestones.clone(), gamma: *gamma }
+        }
+        Schedule::Linear(s) => config::Schedule::Linear(span(s)),
+        Schedule::Cosine(s) => config::Schedule::Cosine(span(s)),
     }
 }
 

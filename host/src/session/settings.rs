@@ -1,6 +1,9 @@
 //! The configuration as the trainer's settings.
 
-use tandem_plugin_api::Stages;
+use tandem_plugin_api::{
+    Stages,
+    gan::{CriticBoost, Schedule, Span},
+};
 use tandem_torch_ext::{Adam, RmsProp, Sgd};
 use tch::{Device, Kind};
 
@@ -25,6 +28,12 @@ pub fn settings(config: &Config, device: Device) -> Settings {
         reuse_fakes: config.reuse_fakes,
         n_critic: config.n_critic.into(),
         n_generator: config.n_generator.into(),
+        critic_boost: config.critic_boost.map(|config::CriticBoost { n_critic, first, every }| CriticBoost {
+            n_critic,
+            first,
+            every,
+        }),
+        schedule: schedule(&config.schedule),
         generator: optimizer(&config.generator),
         discriminator: optimizer(&config.discriminator),
         ema_decay: config.ema_decay,
@@ -36,6 +45,18 @@ pub fn settings(config: &Config, device: Device) -> Settings {
             Precision::Float16 => Some(Kind::Half),
         },
         device,
+    }
+}
+
+fn schedule(schedule: &config::Schedule) -> Schedule {
+    let span = |s: &config::Span| Span { start: s.start, end: s.end, factor: s.factor };
+    match schedule {
+        config::Schedule::Constant => Schedule::Constant,
+        config::Schedule::MultiStep { milestones, gamma } => {
+            Schedule::MultiStep { milestones: milestones.clone(), gamma: *gamma }
+        }
+        config::Schedule::Linear(s) => Schedule::Linear(span(s)),
+        config::Schedule::Cosine(s) => Schedule::Cosine(span(s)),
     }
 }
 

@@ -65,6 +65,8 @@ pub struct Progress {
     /// Share of fakes for which γ does not exist, since the last line.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub saturated: Option<f64>,
+    /// What the schedule multiplied both learning rates by in this step.
+    pub rate_factor: f64,
     /// Steps in a second, since the last line.
     pub steps_per_second: f64,
     /// Real images in a second, since the last line.
@@ -189,8 +191,11 @@ impl<'a> Training<'a> {
     fn read(&mut self, since: &mut (Instant, u64), watch: &mut dyn Watch) -> Result<(), SessionError> {
         let readings = self.trainer.readings().read().map_err(|e| self.with_safe(e.into()))?;
         let now = Instant::now();
-        let images = u64::from(self.config.n_critic) * self.config.batch_size as u64;
-        if let Some(progress) = summary(&readings, now - since.0, images) {
+        let settings = self.trainer.settings();
+        let batches: u64 = (since.1..self.trainer.step()).map(|round| settings.steps_of_d(round)).sum();
+        let images = batches * self.config.batch_size as u64;
+        if let Some(mut progress) = summary(&readings, now - since.0, images) {
+            progress.rate_factor = settings.schedule.factor(progress.step.saturating_sub(1));
             self.run.append_metrics(progress.step, &progress)?;
             watch.reading(&progress);
         }
@@ -248,13 +253,13 @@ impl<'a> Training<'a> {
 }
 
 /// The readings since the last line, as one; `None` if there are none.
-fn summary(readings: &[Reading], elapsed: Duration, images_per_step: u64) -> Option<Progress> {
+fn summary(readings: &[Reading], elapsed: Duration, images: u64) -> Option<Progress> {
     let last = readings.last()?;
     let mean = |f: fn(&Reading) -> f64| readings.iter().map(f).sum::<f64>() / readings.len() as f64;
     let gammas: Vec<_> = readings.iter().filter_map(|r| r.gamma).collect();
     let gamma = |fold: fn(f64, f64) -> f64, of: fn(&crate::train::Gamma) -> f64| gammas.iter().map(of).reduce(fold);
     let finite: Vec<f64> = gammas.iter().map(|g| g.mean).filter(|m| m.is_finite()).collect();
-    let rate = readings.len() as f64 / elapsed.as_secs_f64().max(1e-9);
+    let per_second = |count: f64| count / elapsed.as_secs_f64().max(1e-9);
     Some(Progress {
         step: last.step,
         loss_discriminator: mean(|r| r.loss_discriminator),
@@ -266,7 +271,8 @@ fn summary(readings: &[Reading], elapsed: Duration, images_per_step: u64) -> Opt
         gamma_min: gamma(f64::min, |g| g.min).filter(|g| g.is_finite()),
         gamma_max: gamma(f64::max, |g| g.max).filter(|g| g.is_finite()),
         saturated: (!gammas.is_empty()).then(|| gammas.iter().map(|g| g.saturated).sum::<f64>() / gammas.len() as f64),
-        steps_per_second: rate,
-        images_per_second: rate * images_per_step as f64,
+        rate_factor: 1.0,
+        steps_per_second: per_second(readings.len() as f64),
+        images_per_second: per_second(images as f64),
     })
 }

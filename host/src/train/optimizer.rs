@@ -23,6 +23,7 @@ pub struct Optimizer {
     /// Lists of tensors, one of each for every parameter, by the name under which a checkpoint keeps the list.
     moments: Vec<(&'static str, Vec<Tensor>)>,
     steps_taken: u64,
+    rate_factor: f64,
 }
 
 impl Optimizer {
@@ -44,20 +45,34 @@ impl Optimizer {
             OptimizerSettings::Sgd(s) if s.momentum != 0.0 => vec![("momentum_buffer", zeros()?)],
             OptimizerSettings::Sgd(_) => Vec::new(),
         };
-        Ok(Self { settings, moments, steps_taken: 0 })
+        Ok(Self { settings, moments, steps_taken: 0, rate_factor: 1.0 })
     }
 
     /// Moves `parameters` against `gradients`, in place.
     pub fn step(&mut self, parameters: &[Tensor], gradients: &[Tensor]) -> Result<(), TrainError> {
         let _guard = tch::no_grad_guard();
         let list = |i: usize| self.moments.get(i).map_or(&[][..], |(_, tensors)| &tensors[..]);
-        match &self.settings {
-            OptimizerSettings::Adam(adam) => fused_adam(parameters, gradients, list(0), list(1), list(2), adam)?,
-            OptimizerSettings::RmsProp(settings) => rmsprop(parameters, gradients, list(0), settings)?,
-            OptimizerSettings::Sgd(settings) => sgd(parameters, gradients, list(0), self.steps_taken == 0, settings)?,
+        match self.settings {
+            OptimizerSettings::Adam(adam) => {
+                let adam = Adam { lr: adam.lr * self.rate_factor, ..adam };
+                fused_adam(parameters, gradients, list(0), list(1), list(2), &adam)?;
+            }
+            OptimizerSettings::RmsProp(settings) => {
+                let settings = RmsProp { lr: settings.lr * self.rate_factor, ..settings };
+                rmsprop(parameters, gradients, list(0), &settings)?;
+            }
+            OptimizerSettings::Sgd(settings) => {
+                let settings = Sgd { lr: settings.lr * self.rate_factor, ..settings };
+                sgd(parameters, gradients, list(0), self.steps_taken == 0, &settings)?;
+            }
         }
         self.steps_taken += 1;
         Ok(())
+    }
+
+    /// Sets what the learning rate is multiplied by from now on.
+    pub const fn set_rate_factor(&mut self, factor: f64) {
+        self.rate_factor = factor;
     }
 
     /// How many steps it has taken.

@@ -3,7 +3,10 @@
 //! It knows no files and prints nothing. What a round needs (batches) is handed in; what it found out is read from
 //! [`Trainer::readings`].
 
-use tandem_plugin_api::{Gan, Stages};
+use tandem_plugin_api::{
+    Gan, Stages,
+    gan::{CriticBoost, Schedule},
+};
 use tandem_torch_ext::{Generator, all_finite, clamp_all, ema_update};
 use tch::{Device, Kind, Tensor};
 
@@ -26,6 +29,10 @@ pub struct Settings {
     pub n_critic: u64,
     /// G's steps in a round.
     pub n_generator: u64,
+    /// Rounds with more steps of D.
+    pub critic_boost: Option<CriticBoost>,
+    /// What both learning rates are multiplied by.
+    pub schedule: Schedule,
     /// G's optimizer.
     pub generator: OptimizerSettings,
     /// D's optimizer.
@@ -40,6 +47,14 @@ pub struct Settings {
     pub autocast: Option<Kind>,
     /// Where it runs.
     pub device: Device,
+}
+
+impl Settings {
+    /// D's steps in the round after `round` others.
+    pub fn steps_of_d(&self, round: u64) -> u64 {
+        let boost = self.critic_boost.filter(|boost| boost.is_due(round));
+        boost.map_or(self.n_critic, |boost| boost.n_critic.unsigned_abs())
+    }
 }
 
 /// A GAN in training.
@@ -128,7 +143,10 @@ impl Trainer {
     ///
     /// `next_batch` is asked for a fresh batch for every step.
     pub fn round<E: From<TrainError>>(&mut self, mut next_batch: impl FnMut() -> Result<Batch, E>) -> Result<(), E> {
-        let (of_d, of_g) = (self.settings.n_critic, self.settings.n_generator);
+        let (of_d, of_g) = (self.settings.steps_of_d(self.step), self.settings.n_generator);
+        let factor = self.settings.schedule.factor(self.step);
+        self.generator_optimizer.set_rate_factor(factor);
+        self.discriminator_optimizer.set_rate_factor(factor);
         match self.settings.stages {
             Stages::One => {
                 let joint = of_d.min(of_g);

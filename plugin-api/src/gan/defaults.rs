@@ -1,5 +1,6 @@
 //! Hyper-parameters that a plugin recommends, for each training mode.
 
+use super::{CriticBoost, Schedule};
 use crate::Error;
 
 /// An optimizer with its rate; names and defaults are PyTorch's.
@@ -34,14 +35,20 @@ impl Optimizer {
 }
 
 /// Hyper-parameters of one training mode.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Defaults {
     /// G's optimizer.
     pub generator: Optimizer,
     /// D's optimizer.
     pub discriminator: Optimizer,
-    /// D's steps for each of G's.
+    /// D's steps in a round.
     pub n_critic: i64,
+    /// G's steps in a round.
+    pub n_generator: i64,
+    /// Rounds with more steps of D.
+    pub critic_boost: Option<CriticBoost>,
+    /// What both rates are multiplied by.
+    pub schedule: Schedule,
 }
 
 impl Default for Defaults {
@@ -53,25 +60,53 @@ impl Default for Defaults {
 impl Defaults {
     /// Adam for both, with these learning rates.
     pub const fn adam(generator: f64, discriminator: f64) -> Self {
-        Self { generator: Optimizer::adam(generator), discriminator: Optimizer::adam(discriminator), n_critic: 1 }
+        Self::new(Optimizer::adam(generator), Optimizer::adam(discriminator))
     }
 
     /// RMSprop for both, with this learning rate.
     pub const fn rmsprop(learning_rate: f64) -> Self {
         let optimizer = Optimizer::RmsProp { learning_rate };
-        Self { generator: optimizer, discriminator: optimizer, n_critic: 1 }
+        Self::new(optimizer, optimizer)
     }
 
-    /// D's steps for each of G's.
+    /// These optimizers, one step of each in a round, at constant rates.
+    pub const fn new(generator: Optimizer, discriminator: Optimizer) -> Self {
+        let schedule = Schedule::Constant;
+        Self { generator, discriminator, n_critic: 1, n_generator: 1, critic_boost: None, schedule }
+    }
+
+    /// D's steps in a round.
     pub const fn n_critic(mut self, n_critic: i64) -> Self {
         self.n_critic = n_critic;
         self
     }
 
+    /// G's steps in a round.
+    pub const fn n_generator(mut self, n_generator: i64) -> Self {
+        self.n_generator = n_generator;
+        self
+    }
+
+    /// `n_critic` steps of D in the `first` rounds and in each round whose number `every` divides.
+    pub const fn critic_boost(mut self, n_critic: i64, first: i64, every: i64) -> Self {
+        self.critic_boost = Some(CriticBoost { n_critic, first, every });
+        self
+    }
+
+    /// How both rates change.
+    pub fn schedule(mut self, schedule: Schedule) -> Self {
+        self.schedule = schedule;
+        self
+    }
+
     pub(super) fn check(&self) -> Result<(), Error> {
-        if !(1..=1000).contains(&self.n_critic) {
-            return Err(Error::new(format!("n_critic must be from 1 to 1000, found {}", self.n_critic)));
+        for (name, steps) in [("n_critic", self.n_critic), ("n_generator", self.n_generator)] {
+            if !(1..=1000).contains(&steps) {
+                return Err(Error::new(format!("{name} must be from 1 to 1000, found {steps}")));
+            }
         }
+        self.schedule.check()?;
+        self.critic_boost.as_ref().map_or(Ok(()), CriticBoost::check)?;
         for (who, optimizer) in [("generator", self.generator), ("discriminator", self.discriminator)] {
             let (rate, fractions) = match optimizer {
                 Optimizer::Adam { learning_rate, betas } => (learning_rate, betas),

@@ -5,11 +5,13 @@ mod builder;
 mod check;
 mod defaults;
 mod definition;
+mod schedule;
 mod scores;
 
 pub use augment::{Augmentation, Transform};
 pub use builder::GanBuilder;
 pub use defaults::{Defaults, Optimizer};
+pub use schedule::{CriticBoost, Schedule, Span};
 pub use scores::Scores;
 
 use crate::{Error, Network, opset::Op, options::OptionInfo, shape::Shape};

@@ -11,15 +11,14 @@ fn declare(options: &Options) -> Result<Gan, Error> {
     let dcgan = Dcgan::with_norms(options, &["group", "none", "spectral"])?;
     let weight = options.number("gradient_penalty", "weight of the penalty", 0.0..=1e6, 10.0)?;
     let optimizer = |learning_rate| Optimizer::Adam { learning_rate, betas: [0.5, 0.9] };
-    let both = |of_g, of_d| Defaults { generator: optimizer(of_g), discriminator: optimizer(of_d), n_critic: 1 };
     Gan::builder(dcgan.generator(), dcgan.discriminator())
         .loss_discriminator(|s| ((-&s.real).softplus().mean(), s.fake.softplus().mean()))
         .loss_generator(|s| (-&s.fake).softplus().mean())
         .symmetry(Symmetry::Asymmetric)
         .gradient_penalty(PenaltyAt::Perturbed, 1.0, weight)
         // The authors' rates; in one stage, where there is no published run, D learns slower.
-        .defaults(Stages::One, both(1e-4, 5e-5))
-        .defaults(Stages::Two, both(1e-4, 1e-4))
+        .defaults(Stages::One, Defaults::new(optimizer(1e-4), optimizer(5e-5)))
+        .defaults(Stages::Two, Defaults::new(optimizer(1e-4), optimizer(1e-4)))
         .build()
 }
 

@@ -17,8 +17,8 @@ fn declare(options: &Options) -> Result<Gan, Error> {
         .symmetry(Symmetry::Symmetric)
         .gradient_penalty(PenaltyAt::Interpolated, 1.0, weight)
         // The paper's algorithm 1; one stage, where there is no published run, with one critic step.
-        .defaults(Stages::One, Defaults { generator: optimizer(1e-4), discriminator: optimizer(1e-4), n_critic: 1 })
-        .defaults(Stages::Two, Defaults { generator: optimizer(1e-4), discriminator: optimizer(1e-4), n_critic: 5 })
+        .defaults(Stages::One, Defaults::new(optimizer(1e-4), optimizer(1e-4)))
+        .defaults(Stages::Two, Defaults::new(optimizer(1e-4), optimizer(1e-4)).n_critic(5))
         .build()
 }
 

@@ -25,7 +25,7 @@ A file may begin with `extends = \"base.toml\"`, relative to itself; the base ma
 file, elsewhere to the current directory.
 
 Some keys give others their meaning. Choosing another `optimizer` than a farther source did drops that source's whole table,
-so set `learning_rate` beside it; choosing another `data.kind` drops the farther files, other `augment.transforms` the farther target.
+so set `learning_rate` beside it; choosing another `data.kind` drops the farther files, another `schedule.kind` the farther schedule, other `augment.transforms` the farther target.
 
 Every setting of every source is checked, also one that a nearer source covers. An error names the key, where it was set, what was
 expected and found, and the nearest key.

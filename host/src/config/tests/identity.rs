@@ -35,6 +35,10 @@ fn another_value(key: &str) -> Option<&'static [&'static str]> {
         "n_generator" => &["n_generator=2"],
         "ema_decay" => &["ema_decay=0"],
         "precision" => &["precision=bfloat16"],
+        "schedule.kind" | "schedule.factor" => &["schedule={kind=\"cosine\", factor=0.1}"],
+        "schedule.start" | "schedule.end" => &["schedule={kind=\"linear\", start=5, end=9}"],
+        "schedule.milestones" | "schedule.gamma" => &["schedule={kind=\"multi-step\", milestones=[5], gamma=0.5}"],
+        _ if key.starts_with("critic_boost.") => &["critic_boost={n_critic=100, first=25, every=500}"],
         "augment.transforms" => &["augment.transforms=[\"cutout\"]"],
         "augment.target" => &["augment.transforms=[\"cutout\"]", "augment.target=0.6"],
         "device" => &["device=cpu"],
@@ -143,6 +147,18 @@ fn data() -> impl Strategy<Value = Data> {
     ]
 }
 
+fn schedule() -> impl Strategy<Value = Schedule> {
+    let span =
+        || (0_i64..99, 100_i64..999, 0.0..1.0).prop_map(|(start, end, factor)| Span { start, end: Some(end), factor });
+    prop_oneof![
+        Just(Schedule::Constant),
+        (1_i64..9, 10_i64..99, 0.0..1.0)
+            .prop_map(|(a, b, gamma)| Schedule::MultiStep { milestones: vec![a, b], gamma }),
+        span().prop_map(Schedule::Linear),
+        span().prop_map(Schedule::Cosine),
+    ]
+}
+
 fn augment() -> impl Strategy<Value = Augment> {
     let names = prop::sample::subsequence(crate::config::keys::TRANSFORMS.to_vec(), 1..=3);
     let names = names.prop_map(|names| Some(names.into_iter().map(str::to_owned).collect()));
@@ -167,6 +183,10 @@ prop_compose! {
         (n_critic, n_generator, ema_decay) in (1_u32..=1000, 1_u32..=1000, fraction()),
         precision in prop_oneof![Just(Precision::Float32), Just(Precision::BFloat16), Just(Precision::Float16)],
         augment in augment(),
+        schedule in schedule(),
+        critic_boost in prop::option::of(
+            (1_i64..10_000, 0_i64..99, 0_i64..999).prop_map(|(n_critic, first, every)| CriticBoost { n_critic, first, every })
+        ),
         device in prop_oneof![Just(Device::Auto), Just(Device::Cpu), (0_usize..99).prop_map(Device::Cuda)],
         threads in prop::option::of(1_usize..=1024),
         (log_every, checkpoint_every, keep_checkpoints, sample_every, sample_count) in
@@ -179,7 +199,7 @@ prop_compose! {
         Config {
             plugin, stages, strategy, reuse_fakes, seed, steps, batch_size, n_critic, n_generator, ema_decay, precision, device,
             threads, log_every, checkpoint_every, keep_checkpoints, sample_every, sample_count,
-            options: options.into_iter().collect(), generator, discriminator, data, augment,
+            options: options.into_iter().collect(), generator, discriminator, data, schedule, critic_boost, augment,
         }
     }
 }

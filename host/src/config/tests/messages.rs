@@ -63,6 +63,7 @@ fn wrong_values() {
     insta::assert_snapshot!(file_refusal("plugin = \"dcgan\"\noptions.day = 2024-01-01\n"), @"key `options.day` must be a text, an integer, a finite number, a truth value or a list of one of them, found the date 2024-01-01 (DIR/run.toml:2)");
     insta::assert_snapshot!(refusal(&["precision=bf16"]), @r#"key `precision` must be one of `float32`, `bfloat16`, `float16`, found the text "bf16" (--set precision=bf16)"#);
     insta::assert_snapshot!(refusal(&["augment.transforms=[\"cutuot\"]"]), @r#"key `augment.transforms` must be a list of some of `brightness`, `saturation`, `contrast`, `translation`, `cutout`, found the list ["cutuot"] (--set augment.transforms=["cutuot"]); did you mean `cutout`?"#);
+    insta::assert_snapshot!(refusal(&["schedule={kind=\"multi-step\", milestones=[5, 3]}"]), @r#"key `schedule.milestones` must be a list of ascending integers above 0, found the list [5, 3] (--set schedule={kind="multi-step", milestones=[5, 3]})"#);
     let env = variables(&[("TANDEM_SEED", "")]);
     insta::assert_snapshot!(Sources::load(None, env, &[]).unwrap_err(), @r#"key `seed` must be an integer of at least 0, found the text "" (environment variable TANDEM_SEED)"#);
 }
@@ -80,6 +81,10 @@ fn keys_that_do_not_go_together() {
     insta::assert_snapshot!(refusal(&["generator.optimizer=adam"]), @r#"key `generator.learning_rate` is set nowhere; `generator.optimizer = "adam"` (--set generator.optimizer=adam) replaces another optimizer, whose rate does not fit; set a rate with it"#);
     insta::assert_snapshot!(refusal(&["generator.betas=[0.5, 0.9]"]), @r#"key `generator.betas` (--set generator.betas=[0.5, 0.9]) is for adam; `generator.optimizer = "rmsprop"` (wgan's defaults for two stages)"#);
     insta::assert_snapshot!(refusal(&["generator={optimizer=\"sgd\", learning_rate=0.1, nesterov=true}"]), @r#"key `generator.nesterov` (--set generator={optimizer="sgd", learning_rate=0.1, nesterov=true}) needs a momentum above 0; `generator.momentum` is not set"#);
+    insta::assert_snapshot!(refusal(&["schedule={kind=\"linear\", gamma=0.5}"]), @r#"key `schedule.gamma` (--set schedule={kind="linear", gamma=0.5}) is for multi-step; `schedule.kind = "linear"` (--set schedule={kind="linear", gamma=0.5})"#);
+    insta::assert_snapshot!(refusal(&["schedule.kind=multi-step"]), @r#"key `schedule.milestones` is set nowhere; `schedule.kind = "multi-step"` (--set schedule.kind=multi-step) needs it"#);
+    insta::assert_snapshot!(refusal(&["schedule={kind=\"cosine\", start=3000}"]), @r#"key `schedule.start` (--set schedule={kind="cosine", start=3000}) must come before the end; `steps = 3000` (built-in default)"#);
+    insta::assert_snapshot!(refusal(&["critic_boost.first=3"]), @r#"key `critic_boost.first` (--set critic_boost.first=3) needs `critic_boost.n_critic`, which is not set"#);
     insta::assert_snapshot!(refusal(&["augment.target=0.6"]), @r#"key `augment.target` (--set augment.target=0.6) adapts how often images are transformed; `augment.transforms` is not set"#);
     insta::assert_snapshot!(refusal(&["data.split=test"]), @r#"key `data.split` (--set data.split=test) is for `mnist`; `data.kind = "digits"` (built-in default)"#);
     insta::assert_snapshot!(refusal(&["data.kind=mnist"]), @r#"key `data.path` is set nowhere; `data.kind = "mnist"` (--set data.kind=mnist) needs it, or `data.images`"#);

@@ -66,6 +66,9 @@ fn wgan() -> PluginDefaults {
         generator: Some(Optimizer::rmsprop(5e-5)),
         discriminator: Some(Optimizer::rmsprop(5e-5)),
         n_critic: Some(5),
+        n_generator: None,
+        critic_boost: None,
+        schedule: Schedule::Constant,
         augment: Augment::default(),
         options: toml::toml! { width = 64
         norm = "none" },

@@ -202,3 +202,20 @@ fn devices() {
         assert!(text.parse::<Device>().is_err(), "{text}");
     }
 }
+
+#[test]
+fn a_nearer_schedule_voids_a_farther_one_and_ends_with_the_run_it_is_resolved_for() {
+    let cosine = Schedule::Cosine(Span { start: 10, end: None, factor: 0.5 });
+    let defaults = PluginDefaults { schedule: cosine, ..PluginDefaults::default() };
+    let under = |sets: &[&str]| said(sets).unwrap().resolve(&defaults).unwrap().config.schedule;
+    assert_eq!(under(&["plugin=x", "steps=500"]), Schedule::Cosine(Span { start: 10, end: Some(500), factor: 0.5 }));
+    assert_eq!(
+        under(&["plugin=x", "steps=500", "schedule.kind=linear"]),
+        Schedule::Linear(Span { start: 0, end: Some(500), factor: 0.0 })
+    );
+    assert_eq!(under(&["plugin=x", "schedule.kind=constant"]), Schedule::Constant);
+    assert_eq!(
+        under(&["plugin=x", "schedule={kind=\"multi-step\", milestones=[5, 9]}"]),
+        Schedule::MultiStep { milestones: vec![5, 9], gamma: 0.1 }
+    );
+}

@@ -2,18 +2,21 @@
 //!
 //! Decoding accepts what any plugin may send and lets nothing through that [`Gan`] does not promise.
 
-use std::collections::BTreeMap;
+mod defaults;
+mod metadata;
+mod options;
+
+use defaults::{decode_defaults, encode_defaults};
+use metadata::{Graphs, Reader, Writer};
+use options::{decode_option, encode_option};
 
 use super::{
-    Augmentation, Defaults, DiscriminatorLoss, Gan, GradientPenalty, Latent, Optimizer, PenaltyAt, State, Symmetry,
-    Transform, WeightDecay,
+    Augmentation, DiscriminatorLoss, Gan, GradientPenalty, Latent, PenaltyAt, State, Symmetry, Transform, WeightDecay,
 };
 use crate::{
-    Error, Network,
-    network::is_legal_name,
+    Error,
     opset::{Field, OPSET},
-    options::{OptionInfo, OptionKind},
-    value::{Definition, Graph, Named, Value},
+    value::{Definition, Named, Value},
 };
 
 impl Gan {
@@ -177,196 +180,13 @@ fn decode_augmentation(metadata: &mut Reader) -> Result<Augmentation, Error> {
     Ok(Augmentation { transforms: transforms.collect::<Result<_, _>>()?, target: metadata.optional("augment.target")? })
 }
 
-fn encode_defaults(metadata: &mut Writer, mode: &str, defaults: &Defaults) {
-    metadata.put(&format!("defaults.{mode}.n_critic"), defaults.n_critic.encode());
-    for (who, optimizer) in [("generator", &defaults.generator), ("discriminator", &defaults.discriminator)] {
-        let key = |name: &str| format!("defaults.{mode}.{who}.{name}");
-        let (name, learning_rate) = match optimizer {
-            Optimizer::Adam { learning_rate, betas } => {
-                metadata.put(&key("betas"), Value::Floats(betas.to_vec()));
-                ("adam", learning_rate)
-            }
-            Optimizer::RmsProp { learning_rate } => ("rmsprop", learning_rate),
-            Optimizer::Sgd { learning_rate, momentum } => {
-                metadata.put(&key("momentum"), momentum.encode());
-                ("sgd", learning_rate)
-            }
-        };
-        metadata.text(&key("optimizer"), name);
-        metadata.put(&key("learning_rate"), learning_rate.encode());
-    }
-}
-
-fn decode_defaults(metadata: &mut Reader, mode: &str) -> Result<Defaults, Error> {
-    let n_critic = metadata.need(&format!("defaults.{mode}.n_critic"))?;
-    let mut optimizer = |who: &str| -> Result<Optimizer, Error> {
-        let key = |name: &str| format!("defaults.{mode}.{who}.{name}");
-        let learning_rate = metadata.need(&key("learning_rate"))?;
-        match metadata.one_of(&key("optimizer"), &[("adam", 0), ("rmsprop", 1), ("sgd", 2)])? {
-            0 => {
-                let betas: Vec<f64> = metadata.need(&key("betas"))?;
-                let betas = betas
-                    .try_into()
-                    .map_err(|b| Error::new(format!("`{}` must be two numbers, found {b:?}", key("betas"))))?;
-                Ok(Optimizer::Adam { learning_rate, betas })
-            }
-            1 => Ok(Optimizer::RmsProp { learning_rate }),
-            _ => Ok(Optimizer::Sgd { learning_rate, momentum: metadata.need(&key("momentum"))? }),
-        }
-    };
-    Ok(Defaults { generator: optimizer("generator")?, discriminator: optimizer("discriminator")?, n_critic })
-}
-
-fn encode_option(metadata: &mut Writer, option: &OptionInfo) {
-    let key = |field: &str| format!("option.{}.{field}", option.name);
-    let kind = match &option.kind {
-        OptionKind::Choice(choices) => {
-            metadata.put(&key("choices"), Value::Texts(choices.clone()));
-            "choice"
-        }
-        OptionKind::Integer(low, high) => {
-            metadata.put(&key("range"), Value::Ints(vec![*low, *high]));
-            "integer"
-        }
-        OptionKind::Number(low, high) => {
-            metadata.put(&key("range"), Value::Floats(vec![*low, *high]));
-            "number"
-        }
-        OptionKind::Flag => "flag",
-    };
-    metadata.text(&key("kind"), kind);
-    metadata.text(&key("help"), &option.help);
-    metadata.put(&key("default"), option.default.clone());
-    metadata.put(&key("value"), option.value.clone());
-}
-
-fn decode_option(metadata: &mut Reader, name: String) -> Result<OptionInfo, Error> {
-    let key = |field: &str| format!("option.{name}.{field}");
-    let range = |value: Value| Error::new(format!("`{}` must be two ends, found {value}", key("range")));
-    let kind = match metadata.one_of(&key("kind"), &[("choice", 0), ("integer", 1), ("number", 2), ("flag", 3)])? {
-        0 => OptionKind::Choice(metadata.texts(&key("choices"))?),
-        1 => match metadata.value(&key("range"))? {
-            Value::Ints(ends) if ends.len() == 2 => OptionKind::Integer(ends[0], ends[1]),
-            other => return Err(range(other)),
-        },
-        2 => match metadata.value(&key("range"))? {
-            Value::Floats(ends) if ends.len() == 2 => OptionKind::Number(ends[0], ends[1]),
-            other => return Err(range(other)),
-        },
-        _ => OptionKind::Flag,
-    };
-    let help: String = metadata.need(&key("help"))?;
-    let (default, value) = (metadata.value(&key("default"))?, metadata.value(&key("value"))?);
-    // They are shown on terminals and kept as JSON, which has no infinity.
-    let finite = |value: &Value| !matches!(value, Value::Float(x) if !x.is_finite());
-    let ends = !matches!(kind, OptionKind::Number(low, high) if !(low.is_finite() && high.is_finite()));
-    if !is_legal_name(&name) || help.chars().any(char::is_control) || !(ends && finite(&default) && finite(&value)) {
-        return Err(Error::new(format!(
-            "option {name:?} must have a name of letters, digits, `_`, `-` or `.`, one line of help, and finite numbers"
-        )));
-    }
-    Ok(OptionInfo { name, help, kind, default, value })
-}
-
-#[derive(Default)]
-struct Writer(Vec<Named<Value>>);
-
-impl Writer {
-    fn put(&mut self, name: &str, value: Value) {
-        self.0.push(Named::new(name, value));
-    }
-
-    fn text(&mut self, name: &str, text: &str) {
-        self.put(name, Value::Text(text.into()));
-    }
-}
-
-/// The metadata while it is read; what is left at the end is a key of a newer opset or a mistake.
-struct Reader<'a>(BTreeMap<&'a str, &'a Value>);
-
-impl<'a> Reader<'a> {
-    fn new(all: &'a [Named<Value>]) -> Result<Self, Error> {
-        let mut map = BTreeMap::new();
-        match all.iter().find(|n| map.insert(n.name.as_str(), &n.value).is_some()) {
-            Some(twice) => Err(Error::new(format!("metadata `{}` is given twice", twice.name))),
-            None => Ok(Self(map)),
-        }
-    }
-
-    fn value(&mut self, key: &str) -> Result<Value, Error> {
-        self.0.remove(key).cloned().ok_or_else(|| Error::new(format!("metadata `{key}` is missing")))
-    }
-
-    fn need<T: Field>(&mut self, key: &str) -> Result<T, Error> {
-        let value = self.value(key)?;
-        T::decode(&value).ok_or_else(|| Error::new(format!("metadata `{key}` must be {}, found {value}", T::KIND)))
-    }
-
-    fn optional<T: Field>(&mut self, key: &str) -> Result<Option<T>, Error> {
-        if self.0.contains_key(key) { self.need(key).map(Some) } else { Ok(None) }
-    }
-
-    fn optional_texts(&mut self, key: &str) -> Result<Vec<String>, Error> {
-        if self.0.contains_key(key) { self.texts(key) } else { Ok(Vec::new()) }
-    }
-
-    fn texts(&mut self, key: &str) -> Result<Vec<String>, Error> {
-        match self.value(key)? {
-            Value::Texts(texts) => Ok(texts),
-            other => Err(Error::new(format!("metadata `{key}` must be a list of texts, found {other}"))),
-        }
-    }
-
-    fn one_of<T: Copy>(&mut self, key: &str, known: &[(&str, T)]) -> Result<T, Error> {
-        let text: String = self.need(key)?;
-        known.iter().find(|(name, _)| *name == text).map(|(_, t)| *t).ok_or_else(|| {
-            let names: Vec<&str> = known.iter().map(|(n, _)| *n).collect();
-            Error::new(format!("metadata `{key}` must be one of {}, found {text:?}", names.join(", ")))
-        })
-    }
-
-    fn finish(self) -> Result<(), Error> {
-        match self.0.first_key_value() {
-            Some((key, _)) => Err(Error::new(format!("metadata `{key}` is unknown in opset {OPSET}"))),
-            None => Ok(()),
-        }
-    }
-}
-
-struct Graphs<'a>(BTreeMap<&'a str, &'a Graph>);
-
-impl<'a> Graphs<'a> {
-    fn new(all: &'a [Named<Graph>]) -> Result<Self, Error> {
-        let mut map = BTreeMap::new();
-        match all.iter().find(|n| map.insert(n.name.as_str(), &n.value).is_some()) {
-            Some(twice) => Err(Error::new(format!("graph `{}` is given twice", twice.name))),
-            None => Ok(Self(map)),
-        }
-    }
-
-    fn take(&mut self, name: &str) -> Result<Option<Network>, Error> {
-        self.0
-            .remove(name)
-            .map(|g| Network::decode(g).map_err(|e| e.within(format_args!("graph `{name}`"))))
-            .transpose()
-    }
-
-    fn need(&mut self, name: &str) -> Result<Network, Error> {
-        self.take(name)?.ok_or_else(|| Error::new(format!("graph `{name}` is missing")))
-    }
-
-    fn finish(self) -> Result<(), Error> {
-        match self.0.first_key_value() {
-            Some((name, _)) => Err(Error::new(format!("graph `{name}` is unknown in opset {OPSET}"))),
-            None => Ok(()),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Builder, Linear, gan::Stages};
+    use crate::{
+        Builder, Linear,
+        gan::{Defaults, Schedule, Span, Stages},
+    };
 
     fn small() -> Gan {
         let g = Builder::new();
@@ -383,7 +203,18 @@ mod tests {
             .weight_decay("score.weight", 1e-3)
             .augment_adaptively(&[Transform::Contrast, Transform::Cutout], 0.5)
             .weight_clip(0.01)
-            .defaults(Stages::Two, Defaults::rmsprop(5e-5).n_critic(5))
+            .defaults(
+                Stages::Two,
+                Defaults::rmsprop(5e-5)
+                    .n_critic(5)
+                    .n_generator(2)
+                    .critic_boost(100, 25, 500)
+                    .schedule(Schedule::Cosine(Span { start: 5, end: None, factor: 0.1 })),
+            )
+            .defaults(
+                Stages::One,
+                Defaults::default().schedule(Schedule::MultiStep { milestones: vec![2, 4], gamma: 0.5 }),
+            )
             .build()
             .unwrap()
     }
