@@ -125,6 +125,22 @@ fn pytorch_gets_the_same_images() {
     python.arg(root().join("tests/python/load_weights.py")).args([&run, &tensors]).assert().success();
 }
 
+/// The tutorial's code is an example that is compiled, short, proven and trained.
+#[test]
+fn the_tutorial_says_what_works() {
+    let code = std::fs::read_to_string(root().join("tests/plugins/examples/margin.rs")).unwrap();
+    let page = std::fs::read_to_string(root().join("docs/tutorial.md")).unwrap();
+    assert!(page.contains(&format!("```rust\n{code}```")), "docs/tutorial.md differs from its example");
+    assert!(code.lines().count() <= 40);
+    let file = tandem_tests::binary().parent().unwrap().join("examples/libmargin.so");
+    let file = file.to_str().unwrap();
+    tandem(&["plugin", "check", file, "--variants", "--set", "width=8"]).assert().success();
+    let here = Playground::new(&format!("plugin = \"{file}\""));
+    for stages in ["one", "two"] {
+        here.train(stages, &["--set", &format!("stages={stages}"), "--set", "options.margin=2.0"]).assert().success();
+    }
+}
+
 #[test]
 fn inspect_shows_networks_losses_strategy_and_cost() {
     let mut shown = tandem(&["plugin", "inspect", "lsgan", "--image-size", "64", "--channels", "3"]);
