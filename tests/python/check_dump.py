@@ -6,6 +6,7 @@ A file holds, in float64:
   metadata               `method`, a key of `losses.LOSSES`, and its options
   generator.*, discriminator.*   the weights and buffers before the step, by state_dict name
   latents, real          the batch
+  state.*                loss states, where the method has them
   scores.real, scores.fake       D's scores of it
   seeds.g_r, seeds.g_f, seeds.h  dL_D/ds_r, dL_D/ds_f, dL_G/ds_f
   gradients.<strategy>.generator.*, gradients.<strategy>.discriminator.*   one gradient for each learned tensor
@@ -49,7 +50,7 @@ def expected(tensors: Mapping[str, Tensor], method: str, options: Mapping[str, s
     generator = Generator.from_state(under(tensors, "generator")).train()
     discriminator = Discriminator.from_state(under(tensors, "discriminator")).train()
     discriminator.hold_power_iteration()
-    loss_d, loss_g = losses(method, options)
+    loss_d, loss_g = losses(method, options, under(tensors, "state"))
 
     fakes = generator(tensors["latents"])
     of_d = loss_d(discriminator(tensors["real"]), discriminator(fakes.detach()))

@@ -1,6 +1,6 @@
 """The shipped methods' losses in PyTorch, as functions of the raw scores of one batch; gradient penalties are apart.
 
-`losses(method, options)` gives `(L_D, L_G)`, each `(real scores [b], fake scores [b]) -> scalar`.
+`losses(method, options, states)` gives `(L_D, L_G)`, each `(real scores [b], fake scores [b]) -> scalar`.
 """
 
 from __future__ import annotations
@@ -60,10 +60,20 @@ def relativistic_average(above: Loss1, below: Loss1) -> tuple[Loss, Loss]:
     )
 
 
-def fisher_d(real: Tensor, fake: Tensor) -> Tensor:
-    """Mroueh & Sercu 2017, equation 9, negated, at lambda = 0 and rho = 1e-6."""
-    constraint = 1 - 0.5 * (real.square().mean() + fake.square().mean())
-    return fake.mean() - real.mean() + 0.5e-6 * constraint.square()
+def fisher(states: Mapping[str, Tensor]) -> tuple[Loss, Loss]:
+    """Mroueh & Sercu 2017, equation 9, negated, at rho = 1e-6."""
+
+    def of_d(real: Tensor, fake: Tensor) -> Tensor:
+        constraint = 1 - 0.5 * (real.square().mean() + fake.square().mean())
+        return fake.mean() - real.mean() - states["lambda"] * constraint + 0.5e-6 * constraint.square()
+
+    return of_d, wasserstein_g
+
+
+def boundary_seeking(states: Mapping[str, Tensor]) -> tuple[Loss, Loss]:
+    """Hjelm et al. 2018: G draws its scores to 0, or to a running estimate of log Z."""
+    target = states.get("log_z", 0.0)
+    return log_loss_d, lambda real, fake: 0.5 * (fake - target).square().mean()
 
 
 LOSSES: dict[tuple[str, str], tuple[Loss, Loss]] = {
@@ -82,21 +92,24 @@ LOSSES: dict[tuple[str, str], tuple[Loss, Loss]] = {
     ("geogan", ""): (hinge_d, wasserstein_g),
     ("sngan", "hinge"): (hinge_d, wasserstein_g),
     ("sngan", "non-saturating"): (log_loss_d, non_saturating_g),
-    ("fishergan", ""): (fisher_d, wasserstein_g),
-    ("bgan", "boundary"): (log_loss_d, lambda real, fake: 0.5 * fake.square().mean()),
-    # The running estimate of log Z is 0 before the first step.
-    ("bgan", "log-z"): (log_loss_d, lambda real, fake: 0.5 * fake.square().mean()),
 }
+
+# Those that read a loss state.
+STATEFUL = {"fishergan": fisher, "bgan": boundary_seeking}
 
 # The options that choose a method's losses.
 VARIANTS = ("loss", "variant", "coding", "target")
 
 
-def losses(method: str, options: Mapping[str, str]) -> tuple[Loss, Loss]:
-    """The two losses of a method under its options, of which those in `VARIANTS` matter."""
+def losses(
+    method: str, options: Mapping[str, str], states: Mapping[str, Tensor] | None = None
+) -> tuple[Loss, Loss]:
+    """The two losses of a method under its options, of which those in `VARIANTS` matter, and its loss states."""
+    if method in STATEFUL:
+        return STATEFUL[method](states or {})
     variant = next((options[name] for name in VARIANTS if name in options), "")
     found = LOSSES.get((method, variant))
     if found is None:
-        known = ", ".join(f"{m} {v}".strip() for m, v in LOSSES)
+        known = ", ".join(f"{m} {v}".strip() for m, v in [*LOSSES, *((m, '') for m in STATEFUL)])
         raise ValueError(f"no losses for method {method!r}, variant {variant!r}; known: {known}")
     return found

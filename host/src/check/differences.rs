@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 use tandem_plugin_api::Gan;
-use tandem_torch_ext::Generator;
+use tandem_torch_ext::{Generator, grad};
 use tch::{Kind, Tensor};
 
 use super::{Draw, Subject, worse};
@@ -16,6 +16,8 @@ const STEP: f64 = 1e-6;
 pub struct Derivatives {
     /// `∂L_D/∂s_r`, `∂L_D/∂s_f`, `∂L_G/∂s_f`: the largest.
     pub losses: f64,
+    /// The state updates' derivatives at the scores, which no gradient uses: that an update computes what it says.
+    pub states: f64,
     /// `L_D` and `L_G` along a random direction of D's and G's parameters: the larger.
     pub networks: f64,
     /// The terms of D's alone, penalties and weight decay, along a random direction of D's parameters.
@@ -25,20 +27,21 @@ pub struct Derivatives {
 impl Derivatives {
     /// The largest of all.
     pub fn worst(&self) -> f64 {
-        worse(worse(self.losses, self.networks), self.terms)
+        [self.losses, self.states, self.networks, self.terms].into_iter().fold(0.0, worse)
     }
 }
 
 pub(super) fn compare(gan: &Gan, subject: &Subject, draw: &Draw) -> Result<Derivatives, TrainError> {
     Ok(Derivatives {
         losses: losses(gan, &subject.losses, draw)?,
+        states: states(gan, &subject.losses, draw)?,
         networks: networks(subject, draw)?,
         terms: terms(gan, subject, draw)?,
     })
 }
 
-/// Each seed entry against the loss with that score moved both ways.
-fn losses(gan: &Gan, losses: &Losses, on: &Draw) -> Result<f64, TrainError> {
+/// Random scores, real and fake, of a batch of five.
+fn random_scores(gan: &Gan, on: &Draw) -> Result<[Tensor; 2], TrainError> {
     let mut generator = Generator::new(on.device, on.seed)?;
     let size = gan.score_shape().with_batch(5);
     let mut draw = || -> Result<Tensor, TrainError> {
@@ -46,7 +49,37 @@ fn losses(gan: &Gan, losses: &Losses, on: &Draw) -> Result<f64, TrainError> {
         generator.normal_(&scores, 0.0, 1.5)?;
         Ok(scores)
     };
-    let (real, fake) = (draw()?, draw()?);
+    Ok([draw()?, draw()?])
+}
+
+/// Each update's derivative at the fake scores, and at the real ones, against the update with a score moved both ways.
+fn states(gan: &Gan, losses: &Losses, on: &Draw) -> Result<f64, TrainError> {
+    let [real, fake] = random_scores(gan, on)?;
+    let labels = Tensor::f_zeros([5], (Kind::Int64, on.device))?;
+    let next = |i: usize, real: &Tensor, fake: &Tensor| -> Result<Tensor, TrainError> {
+        let scores = Scores { real, fake, labels: Some(&labels) };
+        Ok(losses.next_states(&scores)?[i].shallow_clone())
+    };
+    let mut worst = 0.0;
+    for i in 0..gan.states.len() {
+        let leaf = |scores: &Tensor| scores.f_detach_copy()?.f_set_requires_grad(true);
+        let (at_real, at_fake) = (leaf(&real)?, leaf(&fake)?);
+        let exact = grad(&[&next(i, &at_real, &at_fake)?], &[None], &[&at_real, &at_fake], false, false)?;
+        // A state may move by a millionth of itself, in whose rounding a small step's difference drowns.
+        let with = |step: f64| -> Result<f64, TrainError> {
+            let of_real = numeric(&real, step, |s| Ok(next(i, s, &fake)?.f_double_value(&[])?))?;
+            let of_fake = numeric(&fake, step, |s| Ok(next(i, &real, s)?.f_double_value(&[])?))?;
+            super::relative_error(&[of_real, of_fake], &exact)
+        };
+        let (small, large) = (with(STEP)?, with(1e3 * STEP)?);
+        worst = worse(worst, if small < large { small } else { large });
+    }
+    Ok(worst)
+}
+
+/// Each seed entry against the loss with that score moved both ways.
+fn losses(gan: &Gan, losses: &Losses, on: &Draw) -> Result<f64, TrainError> {
+    let [real, fake] = random_scores(gan, on)?;
     let labels = Tensor::f_zeros([5], (Kind::Int64, on.device))?;
     let scores = Scores { real: &real, fake: &fake, labels: Some(&labels) };
     let seeds = losses.seeds(&scores)?;
@@ -55,9 +88,9 @@ fn losses(gan: &Gan, losses: &Losses, on: &Draw) -> Result<f64, TrainError> {
         let loss = if of_d { losses.discriminator(&scores)? } else { losses.generator(&scores)? };
         Ok(loss.f_double_value(&[])?)
     };
-    let g_r = numeric(&real, |s| value(true, s, &fake))?;
-    let g_f = numeric(&fake, |s| value(true, &real, s))?;
-    let h = numeric(&fake, |s| value(false, &real, s))?;
+    let g_r = numeric(&real, STEP, |s| value(true, s, &fake))?;
+    let g_f = numeric(&fake, STEP, |s| value(true, &real, s))?;
+    let h = numeric(&fake, STEP, |s| value(false, &real, s))?;
     let pairs = [(&seeds.g_r, g_r), (&seeds.g_f, g_f), (&seeds.h, h)];
     pairs.iter().try_fold(0.0, |worst, (exact, found)| {
         Ok(worse(worst, super::relative_error(&[found.shallow_clone()], &[exact.shallow_clone()])?))
@@ -65,7 +98,7 @@ fn losses(gan: &Gan, losses: &Losses, on: &Draw) -> Result<f64, TrainError> {
 }
 
 /// The gradient of a function of a small tensor, one entry at a time.
-fn numeric(at: &Tensor, f: impl Fn(&Tensor) -> Result<f64, TrainError>) -> Result<Tensor, TrainError> {
+fn numeric(at: &Tensor, step: f64, f: impl Fn(&Tensor) -> Result<f64, TrainError>) -> Result<Tensor, TrainError> {
     let mut gradient = Vec::with_capacity(at.numel());
     for i in 0..at.numel() {
         let moved = |by: f64| -> Result<f64, TrainError> {
@@ -74,7 +107,7 @@ fn numeric(at: &Tensor, f: impl Fn(&Tensor) -> Result<f64, TrainError>) -> Resul
             point[i] += by;
             f(&Tensor::f_from_slice(&point)?.f_reshape(at.size())?.f_to_device(at.device())?)
         };
-        gradient.push((moved(STEP)? - moved(-STEP)?) / (2.0 * STEP));
+        gradient.push((moved(step)? - moved(-step)?) / (2.0 * step));
     }
     Ok(Tensor::f_from_slice(&gradient)?.f_reshape(at.size())?.f_to_device(at.device())?)
 }

@@ -12,7 +12,7 @@ use crate::{
 /// The tensors of one step in float64, by name (docs/check-dump.md):
 ///
 /// `generator.*` and `discriminator.*` (weights under their state_dict names), `latents`, `real`, `labels` of a
-/// conditional definition, `scores.real`, `scores.fake`, `seeds.g_r`, `seeds.g_f`, `seeds.h`, and `gradients.<strategy>.<network>.<parameter>` for every
+/// conditional definition, `state.*`, `scores.real`, `scores.fake`, `seeds.g_r`, `seeds.g_f`, `seeds.h`, and `gradients.<strategy>.<network>.<parameter>` for every
 /// strategy that the definition and the scores allow and for `separate`, plain autograd of each loss alone.
 pub fn dump(gan: &Gan, draw: &Draw) -> Result<Vec<(String, Tensor)>, TrainError> {
     let subject = Subject::new(gan, draw)?;
@@ -24,6 +24,7 @@ pub fn dump(gan: &Gan, draw: &Draw) -> Result<Vec<(String, Tensor)>, TrainError>
     if let Some(labels) = subject.batch.labels.as_ref().filter(|_| gan.classes().is_some()) {
         tensors.push(("labels".to_owned(), labels.shallow_clone()));
     }
+    tensors.extend(subject.losses.states().map(|(name, value)| (format!("state.{name}"), value.shallow_clone())));
     for (network, compiled) in [("generator", &networks.generator), ("discriminator", &networks.discriminator)] {
         // A copy: the forward passes below move running statistics.
         for (name, tensor) in compiled.state() {

@@ -90,7 +90,12 @@ impl Subject {
         let classes = gan.classes().unwrap_or(1);
         let labels = Tensor::f_arange(samples, (Kind::Int64, device))?.f_remainder(classes)?;
         let latents = networks.draw_latents(samples, &mut generator)?;
-        let losses = Losses::new(gan, Kind::Double, device)?;
+        let mut losses = Losses::new(gan, Kind::Double, device)?;
+        // Away from first values, where some terms vanish: Fisher's λ = 1 has its pole at -1 and its γ = 1 at -2.
+        for state in &gan.states {
+            let moved = Tensor::f_full([0_i64; 0], state.initial + 1.0, (Kind::Double, device))?;
+            losses.set_state(&state.name, &moved)?;
+        }
         let mut augment = Augment::new(&gan.augmentation, Kind::Double, device)?;
         // An adaptive augmentation starts with none: some samples must be transformed here, and some not.
         augment.set_probability(0.5)?;

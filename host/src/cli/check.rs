@@ -137,8 +137,8 @@ fn shown(outcome: &Outcome) -> String {
         }
         let d = &report.derivatives;
         text += &format!(
-            "{table}  finite differences: losses {:.1e}, networks {:.1e}, terms of D alone {:.1e}\n",
-            d.losses, d.networks, d.terms
+            "{table}  finite differences: losses {:.1e}, states {:.1e}, networks {:.1e}, terms of D alone {:.1e}\n",
+            d.losses, d.states, d.networks, d.terms
         );
     }
     let verdict = if outcome.passed { "exact" } else { "NOT EXACT" };

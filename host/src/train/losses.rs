@@ -124,15 +124,18 @@ impl Losses {
         })
     }
 
+    /// What the loss states will be after a step of D with these scores; all updates see the states of before.
+    pub fn next_states(&self, scores: &Scores<'_>) -> Result<Vec<Tensor>, TrainError> {
+        self.states.iter().map(|s| self.evaluate(&s.update, scores, "loss state")).collect()
+    }
+
     /// Moves the loss states on, from the scores of D's step.
     pub fn update_states(&mut self, scores: &Scores<'_>) -> Result<(), TrainError> {
         if self.states.is_empty() {
             return Ok(());
         }
         let _guard = tch::no_grad_guard();
-        // All updates see the states of before.
-        let next = self.states.iter().map(|s| self.evaluate(&s.update, scores, "loss state"));
-        let next = next.collect::<Result<Vec<_>, _>>()?;
+        let next = self.next_states(scores)?;
         for (state, value) in self.states.iter_mut().zip(next) {
             state.value = value;
         }
