@@ -6,8 +6,8 @@ use predicates::str::contains;
 use serde_json::Value;
 use tandem_tests::{Playground, python, root, tandem};
 
-const SHIPPED: [&str; 10] =
-    ["bgan", "dcgan", "fishergan", "geogan", "lsgan", "r3gan-loss", "relgan", "sngan", "wgan", "wgan-gp"];
+const SHIPPED: [&str; 11] =
+    ["bgan", "cgan", "dcgan", "fishergan", "geogan", "lsgan", "r3gan-loss", "relgan", "sngan", "wgan", "wgan-gp"];
 
 /// Every shipped method with every choice of its options (all norms of D among them), every strategy, float64.
 #[test]
@@ -56,6 +56,19 @@ fn every_plugin_is_exact_in_every_variant() {
             assert!(must.is_subset(&ran) && ran.is_subset(&may), "{variant:#}");
             assert_eq!(variant["strategy"], chosen);
         }
+    }
+}
+
+/// Labels in both networks, which no choice of an option turns on: conditional batch norm and projection.
+#[test]
+fn a_conditional_resnet_is_exact() {
+    for size in ["32", "48", "64"] {
+        let set = ["network=resnet", "conditional=true", "width=4", "latent_size=8"].map(|o| ["--set", o]).concat();
+        let arguments = [&["plugin", "check", "sngan", "--json", "--image-size", size][..], &set].concat();
+        let output = tandem(&arguments).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let outcome: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert!(outcome["max_relative_error"].as_f64().unwrap() <= 1e-10, "{outcome:#}");
     }
 }
 
