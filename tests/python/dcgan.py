@@ -3,6 +3,9 @@
 Both networks can be built from sizes, or from a state_dict alone (sizes, bias and norm are read off the tensors).
 The number of groups of a GroupNorm is not in a state_dict; it is the largest one up to 32 that
 divides the channels and leaves at least 8 of them in each group.
+
+A conditional network is one whose first layer takes more channels than the latent or the image has: the others are the
+label's one-hot vector, of which there are as many as classes.
 """
 
 from __future__ import annotations
@@ -35,8 +38,19 @@ def stages(size: int) -> int:
     return count
 
 
+def with_labels(x: Tensor, labels: Tensor | None, channels: int) -> Tensor:
+    """x [b, c, h, w] to [b, channels, h, w], where what is added is the one-hot maps of labels [b] (all 0 if None)."""
+    classes = channels - x.shape[1]
+    if classes == 0:
+        return x
+    if labels is None:
+        labels = torch.zeros(x.shape[0], dtype=torch.long, device=x.device)
+    maps = F.one_hot(labels, classes).to(x.dtype)[:, :, None, None]
+    return torch.cat([x, maps.expand(-1, -1, *x.shape[2:])], 1)
+
+
 class Generator(nn.Module):
-    """Latent [b, z] or [b, z, 1, 1] to image [b, channels, size, size] in [-1, 1]."""
+    """Latent [b, z] or [b, z, 1, 1] (z less the classes, if conditional) to image [b, channels, size, size] in [-1, 1]."""
 
     def __init__(
         self, size: int = 64, channels: int = 3, width: int = 64, latent: int = 100, to_image_bias: bool = True
@@ -64,8 +78,8 @@ class Generator(nn.Module):
         generator = Generator(size, channels, wide >> ups, latent, "to_image.bias" in state)
         return load(generator, state)
 
-    def forward(self, latents: Tensor) -> Tensor:
-        x = latents.reshape(latents.shape[0], self.latent, 1, 1)
+    def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
+        x = with_labels(latents.reshape(latents.shape[0], -1, 1, 1), labels, self.latent)
         x = F.relu(self.project_norm(self.project(x)))
         for i in range(1, self.ups + 1):
             conv, norm = self.get_submodule(f"up{i}"), self.get_submodule(f"up{i}_norm")
@@ -121,8 +135,8 @@ class Discriminator(nn.Module):
         for module in self.convolutions():
             module.eval()
 
-    def forward(self, images: Tensor) -> Tensor:
-        x = F.leaky_relu(self.conv1(images), 0.2)
+    def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
+        x = F.leaky_relu(self.conv1(with_labels(images, labels, self.conv1.in_channels)), 0.2)
         for i in range(2, self.downs + 1):
             x = self.get_submodule(f"conv{i}")(x)
             if hasattr(self, f"conv{i}_norm"):

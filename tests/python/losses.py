@@ -79,6 +79,8 @@ def boundary_seeking(states: Mapping[str, Tensor]) -> tuple[Loss, Loss]:
 LOSSES: dict[tuple[str, str], tuple[Loss, Loss]] = {
     ("dcgan", "saturating"): (log_loss_d, lambda real, fake: -softplus(fake).mean()),
     ("dcgan", "non-saturating"): (log_loss_d, non_saturating_g),
+    ("cgan", "saturating"): (log_loss_d, lambda real, fake: -softplus(fake).mean()),
+    ("cgan", "non-saturating"): (log_loss_d, non_saturating_g),
     ("lsgan", "binary"): least_squares(0, 1, 1),
     ("lsgan", "pearson"): least_squares(-1, 1, 0),
     ("lsgan", "signed"): least_squares(-1, 1, 1),

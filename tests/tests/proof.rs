@@ -56,6 +56,19 @@ fn every_plugin_is_exact_in_every_variant() {
     }
 }
 
+/// Labels in both networks, which no choice of an option turns on: conditional batch norm and projection.
+#[test]
+fn a_conditional_resnet_is_exact() {
+    for size in ["32", "48", "64"] {
+        let set = ["network=resnet", "conditional=true", "width=4", "latent_size=8"].map(|o| ["--set", o]).concat();
+        let arguments = [&["plugin", "check", "sngan", "--json", "--image-size", size][..], &set].concat();
+        let output = tandem(&arguments).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let outcome: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert!(outcome["max_relative_error"].as_f64().unwrap() <= 1e-10, "{outcome:#}");
+    }
+}
+
 /// A script that judges the host is judged itself: it must find the mistakes that are planted for it.
 fn passes_its_own_test(script: &str, flags: &[&str]) {
     let Some(mut python) = python() else { return };

@@ -139,6 +139,11 @@ impl Norm {
         /// The shift's first values.
         bias_init: Init => bias_init = bias_init;
     }
+
+    /// The first values of scale and shift.
+    pub(super) const fn affine_init(self) -> (Init, Init) {
+        (self.weight_init, self.bias_init)
+    }
 }
 
 impl Tensor {

@@ -5,6 +5,7 @@
 //! mistake comes out where the graph is finished, with the layer's name, the shapes and the rule.
 
 mod arithmetic;
+mod conditional;
 mod layers;
 
 use std::{cell::RefCell, rc::Rc};

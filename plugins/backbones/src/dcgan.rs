@@ -1,7 +1,7 @@
 //! DCGAN (Radford, Metz & Chintala, ICLR 2016, arXiv 1511.06434) at 32 and 64 pixels, grey or colour.
 //!
-//! Kernel sizes, widths and first values are those of the authors' later PyTorch example and of
-//! Shen et al. (CVPR 2021), whose discriminators have `GroupNorm(32)` where a loss is asymmetric.
+//! Labels are used by the conditional form alone. Kernel sizes, widths and first values are those of the authors' later
+//! PyTorch example and of Shen et al. (CVPR 2021), whose discriminators have `GroupNorm(32)` where a loss is asymmetric.
 
 use tandem_plugin_api::{Builder, Conv, Error, Init, Network, Norm, Options, Tensor, kernel, options::Images};
 
@@ -30,7 +30,7 @@ pub struct Dcgan {
     width: i64,
     latent_size: i64,
     norm: Normalisation,
-    /// Classes that both networks are told of; 0 for none.
+    /// Classes that both networks know a sample's of; 0 if they do not ask.
     classes: i64,
 }
 
@@ -41,22 +41,12 @@ impl Dcgan {
         Self::with_norms(options, &["group", "batch", "none", "spectral"])
     }
 
-    /// As [`Dcgan::from_options`], with these choices for `norm`, of which the first is the default.
+    /// As [`Dcgan::from_options`], where `norm` may be one of `norms`, of which the first is the default. There is no
+    /// such option where there is one norm.
     pub fn with_norms(options: &Options, norms: &[&str]) -> Result<Self, Error> {
         let width = options.integer("width", "channels of the layers next to the image", 1..=1024, 64)?;
         let latent_size = options.integer("latent_size", "size of the latent vector", 1..=4096, 100)?;
-        let norm = options.choice(
-            "norm",
-            "normalisation in D; batch norm couples the samples of a batch",
-            norms,
-            norms.first().copied().unwrap_or_default(),
-        )?;
-        let norm = match norm.as_str() {
-            "batch" => Normalisation::Batch,
-            "none" => Normalisation::None,
-            "spectral" => Normalisation::Spectral,
-            _ => Normalisation::Group,
-        };
+        let norm = normalisation(options, norms)?;
         let images = options.images();
         if !matches!((images.size, images.channels), (32 | 64, 1 | 3)) {
             return Err(Error::new(format!(
@@ -68,23 +58,14 @@ impl Dcgan {
         Ok(Self { images, width, latent_size, norm, classes: 0 })
     }
 
-    /// Tells both networks the class: G as a one-hot vector beside the latent, D as one-hot maps beside the image, of
-    /// which the map of the label is 1 (Mirza & Osindero 2014, arXiv 1411.1784, as convolutional GANs take it).
-    ///
-    /// # Errors
-    /// Data without labels.
+    /// The same networks, told each sample's class (Mirza & Osindero 2014, arXiv 1411.1784): G takes it as a one-hot
+    /// vector beside the latent, D as one-hot maps beside the image's channels.
     pub fn conditional(self) -> Result<Self, Error> {
-        if self.images.classes == 0 {
-            return Err(Error::new(
-                "a conditional GAN needs the classes of its images, and the data have no labels; give the data their \
-                 labels (`data.labels`), or train a plugin that needs none",
-            ));
-        }
-        Ok(Self { classes: self.images.classes, ..self })
+        Ok(Self { classes: crate::classes(self.images)?, ..self })
     }
 
-    /// `latent [N, z]` to images `[N, C, H, W]` in `[-1, 1]`: transposed convolutions with batch norm and ReLU, which
-    /// halve the channels as they double the pixels.
+    /// `latent [N, z]`, and `labels [N]` if conditional, to images `[N, C, H, W]` in `[-1, 1]`: transposed convolutions
+    /// with batch norm and ReLU, which halve the channels as they double the pixels.
     pub fn generator(&self) -> Result<Network, Error> {
         let doublings = self.doublings();
         let graph = Builder::new();
@@ -102,16 +83,17 @@ impl Dcgan {
         graph.finish(&x.conv_transpose2d("to_image", self.images.channels, halfway(true)).tanh())
     }
 
-    /// `image [N, C, H, W]` to raw scores `[N, 1, 1, 1]`: the generator's mirror, with leaky ReLU. The first and the
-    /// last layer are not normalised, but a spectral norm holds for every layer (Miyato et al. 2018).
+    /// `image [N, C, H, W]`, and `labels [N]` if conditional, to raw scores `[N, 1, 1, 1]`: the generator's mirror, with
+    /// leaky ReLU. The first and the last layer are not normalised, but a spectral norm holds for every layer (Miyato et
+    /// al. 2018).
     pub fn discriminator(&self) -> Result<Network, Error> {
         let spectral = self.norm == Normalisation::Spectral;
         let normalised = matches!(self.norm, Normalisation::Group | Normalisation::Batch);
         let graph = Builder::new();
         let mut x = graph.input("image", &[self.images.channels, self.images.size, self.images.size]);
         if self.classes > 0 {
-            let vector = graph.labels().one_hot(self.classes).reshape(&[self.classes, 1, 1]);
-            x = x.concat(&[&vector.upsample_nearest(self.images.size)], 1);
+            let maps = graph.labels().one_hot(self.classes).reshape(&[self.classes, 1, 1]);
+            x = x.concat(&[&maps.upsample_nearest(self.images.size)], 1);
         }
         for i in 0..self.doublings() {
             let name = format!("conv{}", i + 1);
@@ -137,6 +119,25 @@ impl Dcgan {
             Normalisation::Batch => x.batch_norm(&name, affine()),
             Normalisation::None | Normalisation::Spectral => x.clone(),
         }
+    }
+}
+
+/// The option `norm`, where there is a choice.
+fn normalisation(options: &Options, norms: &[&str]) -> Result<Normalisation, Error> {
+    let help = "normalisation in D; batch norm couples the samples of a batch";
+    let chosen = match norms {
+        [] => return Err(Error::new("the DCGAN backbone needs a norm to choose from, the plugin allows none")),
+        [only] => (*only).to_owned(),
+        [default, ..] => options.choice("norm", help, norms, default)?,
+    };
+    match chosen.as_str() {
+        "group" => Ok(Normalisation::Group),
+        "batch" => Ok(Normalisation::Batch),
+        "none" => Ok(Normalisation::None),
+        "spectral" => Ok(Normalisation::Spectral),
+        other => Err(Error::new(format!(
+            "the DCGAN backbone has the norms group, batch, none and spectral, the plugin allows {other:?}"
+        ))),
     }
 }
 
@@ -166,37 +167,26 @@ fn groups(channels: i64) -> i64 {
 
 #[cfg(test)]
 mod tests {
-    use std::fmt::Write as _;
-
-    use tandem_plugin_api::{network, value::Named};
+    use tandem_plugin_api::value::Named;
 
     use super::*;
+    use crate::testing::table;
 
     fn options(size: i64, channels: i64, given: &[(&str, tandem_plugin_api::value::Value)]) -> Options {
         let given = given.iter().map(|(n, v)| Named::new(*n, v.clone())).collect();
-        Options::new(Images { channels, size, classes: 0 }, given)
+        Options::new(Images { channels, size, classes: 10 }, given)
     }
 
     fn backbone(size: i64, channels: i64, width: i64, norm: &str) -> Dcgan {
         Dcgan::from_options(&options(size, channels, &[("width", width.into()), ("norm", norm.into())])).unwrap()
     }
 
-    /// One line a layer with its result's shape, and the learned numbers in all.
-    fn table(network: &Network) -> String {
-        let mut text = String::new();
-        for node in network.nodes() {
-            writeln!(text, "{} -> {}", network::describe(&node.op), node.output.shape).unwrap();
-        }
-        writeln!(text, "{} learned numbers", network.learned_count()).unwrap();
-        text
-    }
-
     #[test]
     fn networks_are_the_papers() {
-        insta::assert_snapshot!("generator_64", table(&backbone(64, 3, 64, "group").generator().unwrap()));
-        insta::assert_snapshot!("discriminator_64", table(&backbone(64, 3, 64, "group").discriminator().unwrap()));
-        insta::assert_snapshot!("generator_32", table(&backbone(32, 1, 64, "group").generator().unwrap()));
-        insta::assert_snapshot!("discriminator_32", table(&backbone(32, 1, 64, "batch").discriminator().unwrap()));
+        insta::assert_snapshot!("generator_64", table(backbone(64, 3, 64, "group").generator()));
+        insta::assert_snapshot!("discriminator_64", table(backbone(64, 3, 64, "group").discriminator()));
+        insta::assert_snapshot!("generator_32", table(backbone(32, 1, 64, "group").generator()));
+        insta::assert_snapshot!("discriminator_32", table(backbone(32, 1, 64, "batch").discriminator()));
     }
 
     #[test]
@@ -235,13 +225,38 @@ mod tests {
     }
 
     #[test]
-    fn a_conditional_one_reads_the_class_beside_latent_and_image() {
-        let labelled = Options::new(Images { channels: 1, size: 32, classes: 10 }, Vec::new());
-        let dcgan = Dcgan::from_options(&labelled).unwrap().conditional().unwrap();
-        insta::assert_snapshot!("generator_conditional", table(&dcgan.generator().unwrap()));
-        insta::assert_snapshot!("discriminator_conditional", table(&dcgan.discriminator().unwrap()));
-        let message = backbone(32, 1, 8, "group").conditional().unwrap_err().to_string();
-        assert!(message.starts_with("a conditional GAN needs the classes of its images"), "{message}");
+    fn the_conditional_form_has_the_class_beside_the_latent_and_beside_the_image() {
+        let dcgan = backbone(32, 1, 8, "group").conditional().unwrap();
+        insta::assert_snapshot!("conditional_generator", table(dcgan.generator()));
+        insta::assert_snapshot!("conditional_discriminator", table(dcgan.discriminator()));
+    }
+
+    #[test]
+    fn data_without_classes_have_no_conditional_form() {
+        let unlabelled = Options::new(Images { channels: 1, size: 32, classes: 0 }, Vec::new());
+        let message = Dcgan::from_options(&unlabelled).unwrap().conditional().unwrap_err().to_string();
+        assert_eq!(
+            message,
+            "a conditional GAN needs a class for each image, the data have no labels; name their file as `labels` under \
+             [data], or take a plugin that needs none, such as `dcgan`"
+        );
+    }
+
+    #[test]
+    fn a_plugin_says_which_norms_there_are() {
+        let of = |norms: &[&str], given: &[(&str, tandem_plugin_api::value::Value)]| {
+            Dcgan::with_norms(&options(32, 1, given), norms).map(|d| d.norm).map_err(|e| e.to_string())
+        };
+        assert_eq!(of(&["none", "group"], &[]), Ok(Normalisation::None));
+        assert_eq!(of(&["spectral"], &[]), Ok(Normalisation::Spectral));
+        assert_eq!(
+            of(&["none", "group"], &[("norm", "batch".into())]),
+            Err(r#"option `norm` must be one of "none", "group", found "batch""#.into())
+        );
+        assert_eq!(
+            of(&["layer"], &[]),
+            Err("the DCGAN backbone has the norms group, batch, none and spectral, the plugin allows \"layer\"".into())
+        );
     }
 
     #[test]

@@ -1,33 +1,33 @@
-//! The test that every plugin over [`crate::Dcgan`] has: it builds whatever the backbone's options are.
+//! The test that every plugin over these networks has: it builds whatever the backbone's options are.
 
 use std::fmt::Write as _;
 
 use tandem_plugin_api::{
-    Error, Gan, Options, Stages,
+    Error, Gan, Network, Options, Stages, network,
     options::{Images, OptionKind},
     testing,
     value::Value,
 };
 
-/// Declares each variant for all images and norms, and writes down what they have in common: the formulas, the symmetry
-/// and the hyper-parameters. Panics where a declaration fails or depends on the images.
+/// Declares each variant for all images and all norms that it allows, and writes down what they have in common: the
+/// formulas, the symmetry and the hyper-parameters. Panics where a declaration fails or depends on the images.
 ///
 /// A variant is the options that choose it, all of them texts: `&[("loss", "saturating")]`.
 pub fn summary(declare: fn(&Options) -> Result<Gan, Error>, variants: &[&[(&str, &str)]]) -> String {
     let mut text = String::new();
     for variant in variants {
-        let of = |size, channels, norm: &str| {
+        let of = |size, channels, norm: Option<&str>| {
             let images = Images { channels, size, classes: 10 };
             let chosen = variant.iter().map(|&(name, value)| (name, Value::from(value)));
-            let options: Vec<_> = chosen.chain([("norm", norm.into()), ("width", 8.into())]).collect();
-            let gan = testing::declare(declare, images, &options);
-            gan.unwrap_or_else(|e| panic!("{size} pixels, {channels} channels, norm {norm}, {variant:?}: {e}"))
+            let norm_and_width = norm.map(|n| ("norm", n.into())).into_iter().chain([("width", 8.into())]);
+            let gan = testing::declare(declare, images, &chosen.chain(norm_and_width).collect::<Vec<_>>());
+            gan.unwrap_or_else(|e| panic!("{size} pixels, {channels} channels, norm {norm:?}, {variant:?}: {e}"))
         };
-        let first = of(32, 1, "group");
-        let shown = describe(&first);
+        let shown = describe(&of(32, 1, None));
         for (size, channels) in [(32, 1), (32, 3), (64, 1), (64, 3)] {
-            for norm in norms(&first) {
-                assert_eq!(describe(&of(size, channels, norm)), shown, "{size} pixels, {channels} channels, {norm}");
+            for norm in norms(&of(size, channels, None)) {
+                let found = describe(&of(size, channels, norm.as_deref()));
+                assert_eq!(found, shown, "{size} pixels, {channels} channels, {norm:?}");
             }
         }
         // Writing to a String cannot fail.
@@ -36,11 +36,24 @@ pub fn summary(declare: fn(&Options) -> Result<Gan, Error>, variants: &[&[(&str,
     text
 }
 
-/// What the plugin lets `norm` be.
-fn norms(gan: &Gan) -> Vec<&str> {
-    let kind = gan.options.iter().find(|o| o.name == "norm").map(|o| &o.kind);
-    let Some(OptionKind::Choice(norms)) = kind else { return Vec::new() };
-    norms.iter().map(String::as_str).collect()
+/// A network as a snapshot shows it: one line a layer with its result's shape, and the learned numbers in all.
+pub fn table(network: Result<Network, Error>) -> String {
+    let network = network.unwrap_or_else(|e| panic!("{e}"));
+    let mut text = String::new();
+    for node in network.nodes() {
+        let _ = writeln!(text, "{} -> {}", network::describe(&node.op), node.output.shape);
+    }
+    let _ = writeln!(text, "{} learned numbers", network.learned_count());
+    text
+}
+
+/// What `norm` may be, or nothing given where there is no such option.
+fn norms(gan: &Gan) -> Vec<Option<String>> {
+    let choices = gan.options.iter().find_map(|o| match &o.kind {
+        OptionKind::Choice(choices) if o.name == "norm" => Some(choices),
+        _ => None,
+    });
+    choices.map_or_else(|| vec![None], |all| all.iter().cloned().map(Some).collect())
 }
 
 fn describe(gan: &Gan) -> String {

@@ -7,6 +7,7 @@ use tandem_plugin_api::prelude::*;
 tandem_plugin_api::export_gan!("r3gan-loss", "Relativistic pairing with R1 and R2 (Huang et al. 2024)", declare);
 
 fn declare(options: &Options) -> Result<Gan, Error> {
+    // No batch norm: a penalty asks how D's score of one sample changes with that sample.
     let dcgan = Dcgan::with_norms(options, &["group", "none", "spectral"])?;
     let gamma = options.number("gamma", "weight of the penalties, γ/2 each", 0.0..=1e6, 1.0)?;
     Gan::builder(dcgan.generator(), dcgan.discriminator())

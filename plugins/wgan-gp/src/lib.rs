@@ -7,7 +7,7 @@ use tandem_plugin_api::prelude::*;
 tandem_plugin_api::export_gan!("wgan-gp", "Wasserstein GAN with gradient penalty (Gulrajani et al. 2017)", declare);
 
 fn declare(options: &Options) -> Result<Gan, Error> {
-    // No batch norm: the penalty is of one sample's slope (section 4 of the paper).
+    // No batch norm: a penalty asks how D's score of one sample changes with that sample.
     let dcgan = Dcgan::with_norms(options, &["group", "none", "spectral"])?;
     let weight = options.number("gradient_penalty", "weight of the penalty", 0.0..=1e6, 10.0)?;
     let optimizer = |learning_rate| Optimizer::Adam { learning_rate, betas: [0.0, 0.9] };
