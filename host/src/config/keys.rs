@@ -56,7 +56,7 @@ pub const PRECISIONS: &[&str] = &["float32", "bfloat16", "float16"];
 /// The names that `augment.transforms` takes.
 pub const TRANSFORMS: &[&str] = &["brightness", "saturation", "contrast", "translation", "cutout"];
 const STAGES: &[&str] = &["one", "two"];
-const DATA_KINDS: &[&str] = &["digits", "mnist"];
+const DATA_KINDS: &[&str] = &["digits", "mnist", "folder"];
 const SPLITS: &[&str] = &["train", "test"];
 const MOST: i64 = i64::MAX;
 const POSITIVE: Kind = Kind::Number([0.0, f64::MAX], [false, true]);
@@ -182,7 +182,7 @@ const RUN: [Key; 20] = [
             "data.kind",
             Kind::Choice(DATA_KINDS),
             Some("\"digits\""),
-            "`digits`: the handwritten digits that ship with Tandem. `mnist`: files in MNIST's IDX form, gzipped or not.",
+            "`digits`: the handwritten digits that ship with Tandem. `mnist`: files in MNIST's IDX form, gzipped or not. `folder`: JPEG and PNG files, in colour, with folders as classes.",
         ),
         "",
     ),
@@ -196,8 +196,13 @@ const RUN: [Key; 20] = [
 
 const FILES: [Key; 4] = [
     noted(
-        fixed("data.path", Kind::Path, None, "`mnist`: the folder that holds the IDX files under their usual names."),
-        "must be set for `mnist` unless `data.images` is",
+        fixed(
+            "data.path",
+            Kind::Path,
+            None,
+            "`mnist`: the folder that holds the IDX files under their usual names. `folder`: that of the images.",
+        ),
+        "must be set for `folder`, and for `mnist` unless `data.images` is",
     ),
     noted(
         fixed("data.split", Kind::Choice(SPLITS), None, "`mnist` with `data.path`: which pair of files to take."),

@@ -285,9 +285,13 @@ impl Merged {
         let set = |key: &str| self.get(key).is_some();
         let kind = self.get("data.kind").and_then(|s| s.value.as_str()).unwrap_or_default();
         if kind != "mnist" {
-            let files = ["data.path", "data.split", "data.images", "data.labels"];
-            return match files.into_iter().find(|key| set(key)) {
+            let alien = if kind == "folder" { &MNIST_KEYS[1..] } else { &MNIST_KEYS };
+            return match alien.iter().find(|key| set(key)) {
                 Some(key) => Err(self.conflict(key, format!("is for `mnist`; {}", self.quote("data.kind")))),
+                None if kind == "folder" && !set("data.path") => {
+                    let hint = format!("{} needs it", self.quote("data.kind"));
+                    Err(ConfigError::Missing { key: "data.path".into(), hint })
+                }
                 None => Ok(()),
             };
         }
@@ -310,6 +314,9 @@ impl Merged {
         }
     }
 }
+
+/// The keys of `[data]` for IDX files; the first is for other folders, too.
+const MNIST_KEYS: [&str; 4] = ["data.path", "data.split", "data.images", "data.labels"];
 
 /// The schedules that fall from a start to an end.
 const SPANS: [&str; 2] = ["linear", "cosine"];

@@ -284,6 +284,8 @@ pub enum DataKind {
     Digits,
     /// Files in MNIST's IDX form, gzipped or not.
     Mnist,
+    /// JPEG and PNG files below a folder.
+    Folder,
 }
 
 /// Which half of MNIST.
@@ -300,9 +302,9 @@ pub enum Split {
 /// The data to train on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Data {
-    /// What kind of data set it is; `path` to `labels` are set for [`DataKind::Mnist`] only.
+    /// What kind of data set it is; `path` is not set for [`DataKind::Digits`], `split` to `labels` for [`DataKind::Mnist`] only.
     pub kind: DataKind,
-    /// The folder of the IDX files. Exactly one of this and `images` is set.
+    /// The folder of the files. For IDX files exactly one of this and `images` is set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub path: Option<PathBuf>,
     /// Which pair of files of the folder; `None` is [`Split::Train`].

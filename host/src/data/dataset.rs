@@ -7,7 +7,7 @@ use fast_image_resize::{
     images::{Image, ImageRef},
 };
 
-use super::{DataError, idx};
+use super::{DataError, folder, idx};
 
 /// The digits that ship with Tandem: MNIST's test split (see `assets/digits/NOTICE.md`).
 const DIGITS: (&[u8], &[u8]) = (
@@ -15,11 +15,12 @@ const DIGITS: (&[u8], &[u8]) = (
     include_bytes!("../../assets/digits/t10k-labels-idx1-ubyte.gz"),
 );
 
-/// Grey images and their labels.
+/// Images, plane by plane, and their labels.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Dataset {
     images: Vec<u8>,
     labels: Vec<u8>,
+    channels: usize,
     size: usize,
 }
 
@@ -64,6 +65,12 @@ impl Dataset {
         Self::new(&found, of_images, size)
     }
 
+    /// The JPEG and PNG files below a folder, cropped to their central square and resized, in colour.
+    pub fn folder(path: &Path, size: usize) -> Result<Self, DataError> {
+        let folder::Folder { pixels, labels } = folder::read(path, size, idx::MOST_BYTES)?;
+        Ok(Self { images: pixels, labels, channels: 3, size })
+    }
+
     fn new(images: &idx::Images, labels: Vec<u8>, size: usize) -> Result<Self, DataError> {
         let &idx::Images { count, height, width, .. } = images;
         let padded = size == 32 && height <= 32 && width <= 32;
@@ -81,7 +88,7 @@ impl Dataset {
         } else {
             resize(images, &mut fitted)?;
         }
-        Ok(Self { images: fitted, labels, size })
+        Ok(Self { images: fitted, labels, channels: 1, size })
     }
 
     /// How many images there are; never 0.
@@ -94,9 +101,9 @@ impl Dataset {
         self.images.is_empty()
     }
 
-    /// Channels: 1, grey.
+    /// Channels: 1, grey, or 3, RGB.
     pub const fn channels(&self) -> usize {
-        1
+        self.channels
     }
 
     /// Height and width in pixels.
@@ -111,7 +118,7 @@ impl Dataset {
 
     /// Values of one image.
     pub const fn sample_len(&self) -> usize {
-        self.size * self.size
+        self.channels * self.size * self.size
     }
 
     /// Appends image `index` as numbers in `[-1, 1]`: `v / 127.5 - 1`.

@@ -29,6 +29,20 @@ pub enum DataError {
         /// The file that was looked for.
         expected: String,
     },
+    /// The folder has no images.
+    #[error("{path} holds no images: expected files ending in .jpg, .jpeg or .png in it or its folders", path = path.display())]
+    NoImages {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// More classes than a label can name.
+    #[error("{path} has {found} folders of images; at most 256 can be classes", path = path.display())]
+    TooManyClasses {
+        /// The folder.
+        path: PathBuf,
+        /// How many there are.
+        found: usize,
+    },
     /// Images and labels do not belong together.
     #[error("{labels} has {found} labels, but {images} has {expected} images; they must be equal")]
     LabelCount {

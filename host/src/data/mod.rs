@@ -2,6 +2,7 @@
 
 mod dataset;
 mod error;
+mod folder;
 pub mod idx;
 mod prefetch;
 mod sampler;

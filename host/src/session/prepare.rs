@@ -78,6 +78,10 @@ fn open(choice: &PluginChoice) -> Result<Dataset, SessionError> {
     Ok(match (data.kind, &data.path, &data.images) {
         (DataKind::Digits, ..) => Dataset::digits(data.image_size)?,
         (DataKind::Mnist, _, Some(images)) => Dataset::idx(images, data.labels.as_ref(), data.image_size)?,
+        // The configuration's check has seen to it that the path is set.
+        (DataKind::Folder, path, _) => {
+            Dataset::folder(path.as_deref().unwrap_or_else(|| ".".as_ref()), data.image_size)?
+        }
         (DataKind::Mnist, path, None) => {
             let split = if data.split == Some(Split::Test) { "t10k" } else { "train" };
             // The configuration's check has seen to it that one of the two is set.

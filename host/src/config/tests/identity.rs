@@ -134,6 +134,7 @@ fn data() -> impl Strategy<Value = Data> {
     let none = |kind, image_size| Data { kind, path: None, split: None, images: None, labels: None, image_size };
     prop_oneof![
         (8_usize..1024).prop_map(move |size| none(DataKind::Digits, size)),
+        (8_usize..1024, file()).prop_map(move |(size, path)| Data { path: Some(path), ..none(DataKind::Folder, size) }),
         (8_usize..1024, file(), split).prop_map(move |(size, path, split)| Data {
             path: Some(path),
             split,
