@@ -8,7 +8,7 @@ use std::{
 };
 
 use predicates::{prelude::PredicateBooleanExt as _, str::contains};
-use tandem_tests::{Playground, SHIPPED, binary};
+use tandem_tests::{Playground, SHIPPED, binary, root};
 
 const WEIGHTS: [&str; 4] = ["generator", "generator_ema", "discriminator", "trainer"];
 
@@ -50,6 +50,32 @@ fn every_method_trains_in_both_modes() {
             here.train("run", &["--set", "steps=2"]).assert().success();
         }
     }
+}
+
+/// Colour photographs in class folders, as the configs of CelebA and others want them.
+#[test]
+fn a_folder_of_images_trains_a_conditional_gan() {
+    let here = Playground::new("plugin = \"cgan\"");
+    let shipped = fs::read(root().join("docs/digits/dcgan.png")).unwrap();
+    for (i, class) in ["a", "a", "b", "b", "b"].into_iter().enumerate() {
+        let folder = here.path(&format!("photos/{class}"));
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(format!("{folder}/{i}.png"), &shipped).unwrap();
+    }
+    let data = ["--set", "data.kind=folder", "--set", &format!("data.path={}", here.path("photos"))];
+    let definition = |run: &str| String::from_utf8(here.read(&format!("{run}/definition.json"))).unwrap();
+    here.train(
+        "run",
+        &[&data[..], &["--set", "steps=2", "--set", "batch_size=4", "--set", "data.image_size=64"]].concat(),
+    )
+    .assert()
+    .success();
+    assert!(definition("run").contains("labels"));
+    fs::write(here.path("photos/0.png"), &shipped).unwrap();
+    here.train("unlabelled", &[&data[..], &["--set", "steps=2"]].concat())
+        .assert()
+        .code(2)
+        .stderr(contains("the data have no labels"));
 }
 
 #[test]

@@ -4,6 +4,7 @@ mod documented;
 mod identity;
 mod messages;
 mod precedence;
+mod shipped;
 
 use std::path::{Path, PathBuf};
 
