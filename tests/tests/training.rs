@@ -44,7 +44,8 @@ fn a_run_leaves_what_its_page_promises() {
 
 #[test]
 fn every_method_trains_in_both_modes() {
-    for plugin in ["bgan", "cgan", "dcgan", "fishergan", "geogan", "lsgan", "r3gan-loss", "relgan", "sngan", "wgan", "wgan-gp"]
+    for plugin in
+        ["bgan", "cgan", "dcgan", "fishergan", "geogan", "lsgan", "r3gan-loss", "relgan", "sngan", "wgan", "wgan-gp"]
     {
         for stages in ["one", "two"] {
             let here = Playground::new(&format!("plugin = \"{plugin}\"\nstages = \"{stages}\""));
