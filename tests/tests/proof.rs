@@ -100,6 +100,8 @@ fn pytorch_gets_the_same_step() {
     let cases = [
         ("dcgan", "loss=saturating"),
         ("dcgan", "loss=non-saturating"),
+        ("cgan", "loss=saturating"),
+        ("cgan", "loss=non-saturating"),
         ("wgan", "norm=none"),
         ("lsgan", "norm=batch"),
         ("lsgan", "norm=spectral"),

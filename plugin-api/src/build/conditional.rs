@@ -11,11 +11,10 @@ impl Tensor {
     /// `[N, C, …]` and labels `[N]` to `[N, C, …]`: batch norm whose scale and shift are the class's own (Dumoulin et al.
     /// 2017, arXiv 1610.07629, with an instance's statistics; de Vries et al. 2017, arXiv 1707.00683, with the batch's).
     ///
-    /// Owns `NAME.gain.weight` and `NAME.bias.weight`, `[num_classes, C]`, beside the running statistics of
-    /// [`Tensor::batch_norm`]; they start as `norm` says, so at 1 and 0 if it says nothing. As a PyTorch module it is a
-    /// `BatchNorm2d(C, affine=False)` with two `Embedding(num_classes, C)`.
+    /// As a PyTorch module it has three: `NAME.norm` is a `BatchNorm2d(C, affine=False)`, `NAME.gain` and `NAME.bias` are
+    /// `Embedding(num_classes, C)`, whose weights start as `norm` says, so at 1 and 0 if it says nothing.
     pub fn conditional_batch_norm(&self, name: &str, labels: &Self, num_classes: i64, norm: Norm) -> Self {
-        let normalised = self.batch_norm(name, norm.affine(false));
+        let normalised = self.batch_norm(&format!("{name}.norm"), norm.affine(false));
         // Where there are no channels the batch norm was a mistake, and nothing that follows counts.
         let Shape(dims) = self.shape();
         let Some(&Dim::Size(channels)) = dims.get(1) else { return normalised };
@@ -64,18 +63,18 @@ mod tests {
     #[test]
     fn a_class_has_its_own_scale_and_shift_which_start_at_1_and_0() {
         let g = Builder::new();
-        let x = g.input("image", &[6, 4, 4]).conditional_batch_norm("norm", &g.labels(), 10, Norm::default());
+        let x = g.input("image", &[6, 4, 4]).conditional_batch_norm("cbn", &g.labels(), 10, Norm::default());
         let network = g.finish(&x).unwrap();
         assert_eq!(network.output_type().shape.to_string(), "[N, 6, 4, 4]");
         assert_eq!(network.batch_coupling().map(Op::name), Some("batch_norm"));
         assert_eq!(
             owned(&network),
             [
-                "norm.running_mean [6] constant(0.0)",
-                "norm.running_var [6] constant(1.0)",
-                "norm.num_batches_tracked [] constant(0.0)",
-                "norm.gain.weight [10, 6] constant(1.0)",
-                "norm.bias.weight [10, 6] constant(0.0)",
+                "cbn.norm.running_mean [6] constant(0.0)",
+                "cbn.norm.running_var [6] constant(1.0)",
+                "cbn.norm.num_batches_tracked [] constant(0.0)",
+                "cbn.gain.weight [10, 6] constant(1.0)",
+                "cbn.bias.weight [10, 6] constant(0.0)",
             ]
         );
     }
@@ -83,7 +82,7 @@ mod tests {
     #[test]
     fn vectors_have_conditional_batch_norm_too() {
         let g = Builder::new();
-        let x = g.input("features", &[6]).conditional_batch_norm("norm", &g.labels(), 3, Norm::default());
+        let x = g.input("features", &[6]).conditional_batch_norm("cbn", &g.labels(), 3, Norm::default());
         assert_eq!(x.shape().to_string(), "[N, 6]");
         assert!(g.finish(&x).is_ok());
     }
@@ -123,12 +122,12 @@ mod tests {
             "layer `conv` (conv2d): a window of 7 does not fit into 4 pixels with padding 0 (input [N, 3, 4, 4])"
         );
         assert_eq!(
-            refused(|x, _| x.conditional_batch_norm("norm", x, 10, Norm::default())),
-            "layer `norm.gain` (embedding): needs labels, found real numbers [N, 3, 4, 4] (input [N, 3, 4, 4])"
+            refused(|x, _| x.conditional_batch_norm("cbn", x, 10, Norm::default())),
+            "layer `cbn.gain` (embedding): needs labels, found real numbers [N, 3, 4, 4] (input [N, 3, 4, 4])"
         );
         assert_eq!(
-            refused(|x, y| x.sum().conditional_batch_norm("norm", y, 10, Norm::default())),
-            "layer `norm` (batch_norm): needs [N, C, …], found [] (input [])"
+            refused(|x, y| x.sum().conditional_batch_norm("cbn", y, 10, Norm::default())),
+            "layer `cbn.norm` (batch_norm): needs [N, C, …], found [] (input [])"
         );
     }
 }
