@@ -99,9 +99,9 @@ mod tests {
         let (width, height, colour, pixels) = decode_png(&encode_sheet(&strips, 2, 2).unwrap());
         // A cell: two letters and a gap, two images of 8 pixels with gaps, two gaps.
         let cell = (2 * LETTER + GAP + 2 * (8 + GAP) + 2 * GAP, TEXT + GAP);
-        assert_eq!((width as usize, height as usize), (2 * cell.0 + GAP, 2 * cell.1 + GAP));
+        assert_eq!((width, height), (2 * cell.0 + GAP, 2 * cell.1 + GAP));
         assert_eq!(colour, png::ColorType::Rgb);
-        let at = |x: usize, y: usize| pixels[(y * width as usize + x) * 3];
+        let at = |x: usize, y: usize| pixels[(y * width + x) * 3];
         let first = GAP + 2 * LETTER + GAP;
         assert_eq!([at(first, GAP), at(first + 7, GAP + 7), at(first + 8, GAP)], [0, 0, 255]);
         assert_eq!(at(first + 8 + GAP, GAP), 0);

@@ -151,6 +151,7 @@ mod tests {
         near(&factors(&Schedule::Cosine(span(0, 0.1)), &steps), &GOLDEN.3);
     }
 
+    #[expect(clippy::unreadable_literal, reason = "as Python prints them")]
     const GOLDEN: ([u64; 5], [f64; 5], [f64; 5], [f64; 5]) = include!("schedule_golden.in");
 
     #[test]
