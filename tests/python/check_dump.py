@@ -6,6 +6,7 @@ A file holds, in float64:
   metadata               `method`, a key of `losses.LOSSES`, and its options
   generator.*, discriminator.*   the weights and buffers before the step, by state_dict name
   latents, real          the batch
+  labels                 its labels [b], where the networks take them
   state.*                loss states, where the method has them
   scores.real, scores.fake       D's scores of it
   seeds.g_r, seeds.g_f, seeds.h  dL_D/ds_r, dL_D/ds_f, dL_G/ds_f
@@ -52,9 +53,10 @@ def expected(tensors: Mapping[str, Tensor], method: str, options: Mapping[str, s
     discriminator.hold_power_iteration()
     loss_d, loss_g = losses(method, options, under(tensors, "state"))
 
-    fakes = generator(tensors["latents"])
-    of_d = loss_d(discriminator(tensors["real"]), discriminator(fakes.detach()))
-    real, fake = discriminator(tensors["real"]), discriminator(fakes)
+    labels = tensors.get("labels")
+    fakes = generator(tensors["latents"], labels)
+    of_d = loss_d(discriminator(tensors["real"], labels), discriminator(fakes.detach(), labels))
+    real, fake = discriminator(tensors["real"], labels), discriminator(fakes, labels)
     result = {
         "gradients.discriminator": gradients(of_d, discriminator),
         "gradients.generator": gradients(loss_g(real, fake), generator),

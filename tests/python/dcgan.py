@@ -39,12 +39,12 @@ def stages(size: int) -> int:
 
 
 def with_labels(x: Tensor, labels: Tensor | None, channels: int) -> Tensor:
-    """x [b, c, h, w] to [b, channels, h, w], where what is added is the one-hot maps of labels [b] (all 0 if None)."""
+    """x [b, c, h, w] to [b, channels, h, w], where what is added is the one-hot maps of labels [b]."""
     classes = channels - x.shape[1]
     if classes == 0:
         return x
     if labels is None:
-        labels = torch.zeros(x.shape[0], dtype=torch.long, device=x.device)
+        raise ValueError(f"{channels} channels expected, {x.shape[1]} found: a network of {classes} classes needs labels")
     maps = F.one_hot(labels, classes).to(x.dtype)[:, :, None, None]
     return torch.cat([x, maps.expand(-1, -1, *x.shape[2:])], 1)
 

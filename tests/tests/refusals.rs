@@ -35,10 +35,12 @@ fn an_augmentation_that_does_not_fit_names_the_key_and_the_channels() {
 }
 
 #[test]
-fn a_penalty_on_a_d_that_mixes_samples_says_which_layer_mixes_them() {
+fn a_norm_that_mixes_samples_is_no_choice_where_d_is_penalised() {
     let here = Playground::new("plugin = \"wgan-gp\"");
-    let of_the_plugin = "option `norm` must be one of \"group\", \"none\", \"spectral\", found batch";
-    here.train("run", &["--set", "options.norm=batch"]).assert().code(2).stderr(contains(of_the_plugin));
+    here.train("run", &["--set", "options.norm=batch"])
+        .assert()
+        .code(2)
+        .stderr(contains("option `norm` must be one of \"group\", \"none\", \"spectral\", found \"batch\""));
 }
 
 #[test]
