@@ -3,8 +3,9 @@
     python load_weights.py RUN_DIR LATENTS.safetensors [IMAGES.safetensors] [--step N] [--ema]
 
 RUN_DIR is a run directory (`checkpoints/step-N/generator.safetensors`, the newest step unless told) or a weights
-file. The tensor `latents` ([n, z]) is read from the first file, `images` ([n, c, h, w], in [-1, 1]) from the second,
-or from the first too. Both networks run in evaluation mode (BatchNorm's running statistics), in the weights' dtype.
+file. The tensors `latents` ([n, z]) and, of a conditional run, `labels` ([n]) are read from the first file, `images`
+([n, c, h, w], in [-1, 1]) from the second, or from the first too. Both networks run in evaluation mode (BatchNorm's
+running statistics), in the weights' dtype.
 Exit code 0: the largest absolute difference is within the tolerance; 1: not; 2: the files cannot be used.
 """
 
@@ -38,10 +39,10 @@ def weights_file(run: Path, step: int | None, ema: bool) -> Path:
 def max_difference(weights: Path, latents_file: Path, images_file: Path) -> float:
     generator = Generator.from_state(load_file(weights)).eval()
     dtype = next(generator.parameters()).dtype
-    latents = load_file(latents_file)["latents"].to(dtype)
+    inputs = load_file(latents_file)
     images = load_file(images_file)["images"].to(dtype)
     with torch.no_grad():
-        mine = generator(latents)
+        mine = generator(inputs["latents"].to(dtype), inputs.get("labels"))
     if mine.shape != images.shape:
         raise ValueError(f"the host's images are {tuple(images.shape)}, PyTorch's {tuple(mine.shape)}")
     return (mine - images).abs().max().item()

@@ -96,7 +96,7 @@ pub(super) struct Sample {
     /// The PNG to write; in the current folder if not given.
     #[arg(long, value_name = "FILE.png")]
     pub(super) out: Option<PathBuf>,
-    /// Also write latents and images as safetensors, for comparing with other frameworks.
+    /// Also write latents, labels (of a conditional run) and images as safetensors, for comparing with other frameworks.
     #[arg(long, value_name = "FILE.safetensors")]
     pub(super) tensors: Option<PathBuf>,
     /// Where to compute: `auto`, `cpu` or `cuda:N`.

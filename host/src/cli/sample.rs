@@ -26,7 +26,9 @@ pub(super) fn run(arguments: &Sample) -> anyhow::Result<()> {
     let out = arguments.out.clone().unwrap_or_else(|| PathBuf::from(format!("samples-step-{}.png", sampler.step)));
     write(&out, &png)?;
     if let Some(path) = &arguments.tensors {
-        let arrays = [to_array("latents", &samples.latents)?, to_array("images", &samples.images)?];
+        let labels = samples.labels.as_ref().map(|labels| to_array("labels", labels)).transpose()?;
+        let of_all = [to_array("latents", &samples.latents)?, to_array("images", &samples.images)?];
+        let arrays: Vec<_> = of_all.into_iter().chain(labels).collect();
         let metadata = Metadata::from([("step".into(), sampler.step.to_string())]);
         write_arrays(path, &arrays, &metadata)?;
     }

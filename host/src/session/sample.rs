@@ -62,7 +62,7 @@ impl Sampler {
     /// `count` images from the latents of `seed`, as a PNG grid; the latents come back too.
     pub fn grid(&self, count: usize, seed: u64) -> Result<(Vec<u8>, Samples), SessionError> {
         let samples = fixed_samples(&self.generator, &self.gan, count, seed)?;
-        Ok((grid(&samples.images)?, samples))
+        Ok((grid(&samples)?, samples))
     }
 }
 
@@ -77,6 +77,9 @@ pub fn strip(label: String, images: &Tensor) -> Result<image::Strip, SessionErro
 pub struct Samples {
     /// `[N, z]`.
     pub latents: Tensor,
+    /// `[N]`, where G takes classes: they come in turn.
+    pub labels: Option<Tensor>,
+    classes: Option<usize>,
     /// `[N, C, H, W]` in `[-1, 1]`, on the CPU.
     pub images: Tensor,
 }
@@ -92,13 +95,20 @@ pub(super) fn fixed_samples(generator: &Compiled, gan: &Gan, count: usize, seed:
     let labels = classes.map(|n| Tensor::f_arange(count as i64, (Kind::Int64, device))?.f_remainder(n)).transpose()?;
     let weights = generator.weights(false)?;
     let images = generate_with(generator, &latents, labels.as_ref(), &Pass::evaluation(&weights))?;
-    Ok(Samples { latents, images: images.f_to_device(Device::Cpu)?.f_to_kind(Kind::Float)?.f_contiguous()? })
+    let images = images.f_to_device(Device::Cpu)?.f_to_kind(Kind::Float)?.f_contiguous()?;
+    Ok(Samples { latents, labels, classes: classes.map(|n| n as usize), images })
 }
 
-/// Images as a PNG grid, about square; small ones enlarged so that a person can see them.
-pub(super) fn grid(images: &Tensor) -> Result<Vec<u8>, SessionError> {
-    let (values, shape) = plain(images)?;
-    let columns = (shape[0] as f64).sqrt().ceil() as usize;
+/// The widest row of classes: more than this many are not put each into a column of their own.
+const CLASS_COLUMNS: usize = 20;
+
+/// Images as a PNG grid, about square or with a column for each class; small ones enlarged so that a person can see them.
+pub(super) fn grid(samples: &Samples) -> Result<Vec<u8>, SessionError> {
+    let (values, shape) = plain(&samples.images)?;
+    let columns = samples
+        .classes
+        .filter(|n| (2..=CLASS_COLUMNS).contains(n))
+        .unwrap_or_else(|| (shape[0] as f64).sqrt().ceil() as usize);
     let scale = if shape[3] < 64 { 2 } else { 1 };
     Ok(image::encode_grid(&values, shape, columns, scale)?)
 }

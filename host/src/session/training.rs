@@ -208,7 +208,7 @@ impl<'a> Training<'a> {
         // Its own stream: looking at a run must not change it.
         let seed = self.config.seed.wrapping_add(2);
         let samples = fixed_samples(generator, self.trainer.gan(), self.config.sample_count, seed)?;
-        let path = self.run.write_sample(self.trainer.step(), &grid(&samples.images)?)?;
+        let path = self.run.write_sample(self.trainer.step(), &grid(&samples)?)?;
         watch.wrote("sample grid", &path.display().to_string());
         self.last_grid = Some(path);
         Ok(())
