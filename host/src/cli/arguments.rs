@@ -35,6 +35,8 @@ pub(super) enum Command {
     Train(Train),
     /// Draw images from a run's generator, into a PNG grid.
     Sample(Sample),
+    /// Measure one stage against two on a config: predicted and measured cost, and where the time goes.
+    Bench(Bench),
     /// Draw a labelled row of images from each of several runs, into one PNG.
     Sheet(Sheet),
     /// See which plugins there are, what they hold, and prove them.
@@ -102,6 +104,27 @@ pub(super) struct Sample {
     /// Where to compute: `auto`, `cpu` or `cuda:N`.
     #[arg(long, default_value = "cpu")]
     pub(super) device: String,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Bench {
+    /// The configuration, a TOML file.
+    pub(super) config: PathBuf,
+    /// Set a key, over everything else.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub(super) sets: Vec<String>,
+    /// How often each way of training has its turn; medians are over these.
+    #[arg(long, default_value_t = 7, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(super) rounds: u64,
+    /// Steps of a turn; more where lazy penalties come round less often.
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(super) steps: u64,
+    /// Steps of each way before the first turn.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(super) warmup: u64,
+    /// As JSON.
+    #[arg(long)]
+    pub(super) json: bool,
 }
 
 #[derive(Debug, Args)]

@@ -11,7 +11,7 @@ use tandem_plugin_api::{
 };
 
 use super::{arguments::Inspect, plugins, print, table::Table};
-use crate::train::{Choice, Strategy, choose, obstacle};
+use crate::train::{Choice, Cost, Strategy, Way, choose, obstacle};
 
 pub(super) fn run(arguments: &Inspect, plugin_path: &[PathBuf]) -> anyhow::Result<()> {
     let (file, plugin) = plugins::open(&arguments.plugin, plugin_path)?;
@@ -130,27 +130,22 @@ fn cost(gan: &Gan, choice: &Choice) -> String {
             let _ = writeln!(text, "  not {s}: {why}");
         }
     }
-    let (g, d) = (gan.generator.forward_flops(), gan.discriminator.forward_flops());
-    // A relativistic G needs D on real samples once more; a penalty, D forward, its input gradient, and two passes back
-    // through each of both (PyTorch counts 5.94 passes' FLOPs for DCGAN-64).
-    let real_again = if gan.loss_generator.input("real").is_some() { 1.0 } else { 0.0 };
-    let penalties = gan.penalties.iter().map(|p| 6.0 / p.interval as f64).sum::<f64>();
     let rows = [
-        ("one stage".to_owned(), 3.0, choice.strategy.discriminator_passes() + penalties),
-        ("two stages, D's fakes used again".into(), 3.0, 8.0 + real_again + penalties),
-        ("two stages, new fakes".into(), 4.0, 8.0 + real_again + penalties),
+        ("one stage", Way::OneStage(choice.strategy)),
+        ("two stages, D's fakes used again", Way::TwoStages { reuse_fakes: true }),
+        ("two stages, new fakes", Way::TwoStages { reuse_fakes: false }),
     ];
-    let one = rows[0].1 * g + rows[0].2 * d;
+    let costs = rows.map(|(what, way)| (what, Cost::of_round(gan, way, 1, 1)));
+    let one = costs[0].1.flops(gan);
     let mut table =
         Table::new(&["predicted cost", "T^g", "T^d", "GFLOP a sample", "to one stage"]).right(&[1, 2, 3, 4]);
-    for (what, of_g, of_d) in rows {
-        let flops = of_g * g + of_d * d;
+    for (what, cost) in costs {
         table.row([
-            what,
-            format!("{of_g}"),
-            format!("{}", (of_d * 100.0).round() / 100.0),
-            format!("{:.3}", flops / 1e9),
-            format!("{:.2}x", flops / one),
+            what.to_owned(),
+            format!("{}", cost.generator),
+            format!("{}", (cost.discriminator * 100.0).round() / 100.0),
+            format!("{:.3}", cost.flops(gan) / 1e9),
+            format!("{:.2}x", cost.flops(gan) / one),
         ]);
     }
     let defaults = |stages| {

@@ -1,5 +1,6 @@
 //! The command line: arguments in, words out. What is done is done elsewhere.
 mod arguments;
+mod bench;
 mod check;
 mod doctor;
 mod inspect;
@@ -53,6 +54,7 @@ fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     match arguments.command {
         Command::Train(train) => return train::run(&train, path),
         Command::Sample(sample) => sample::run(&sample)?,
+        Command::Bench(bench) => bench::run(&bench, path)?,
         Command::Sheet(sheet) => sheet::run(&sheet)?,
         Command::Plugin(PluginCommand::List { json }) => plugins::list(path, json)?,
         Command::Plugin(PluginCommand::Inspect(inspect)) => inspect::run(&inspect, path)?,

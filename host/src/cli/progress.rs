@@ -17,13 +17,8 @@ pub(super) struct Screen {
 
 impl Screen {
     pub(super) fn new() -> Self {
-        let bar = std::io::stderr().is_terminal().then(|| {
-            let style = ProgressStyle::with_template("{bar:30} {pos}/{len} steps, {per_sec}, {eta} left  {msg}");
-            let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
-            // The template is fixed; were it wrong, the plain style serves.
-            bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
-        });
-        Self { bar }
+        let bar = || bar("{bar:30} {pos}/{len} steps, {per_sec}, {eta} left  {msg}");
+        Self { bar: std::io::stderr().is_terminal().then(bar) }
     }
 
     fn line(&self, text: &str) {
@@ -77,6 +72,20 @@ impl Watch for Screen {
     fn wrote(&mut self, what: &str, path: &str) {
         tracing::info!("wrote {what} {path}");
     }
+}
+
+/// A bar on standard error, which nobody sees where that is no terminal.
+fn bar(template: &str) -> ProgressBar {
+    let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+    // The template is fixed; were it wrong, the plain style serves.
+    bar.with_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()))
+}
+
+/// A bar over a bench's rounds.
+pub(super) fn rounds(count: u64) -> ProgressBar {
+    let bar = bar("{bar:30} round {pos}/{len}, {eta} left");
+    bar.set_length(count);
+    bar
 }
 
 /// A device as a person writes it.

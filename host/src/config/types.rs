@@ -51,6 +51,15 @@ pub enum Precision {
 }
 
 impl Precision {
+    /// The name in configs.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Float32 => "float32",
+            Self::BFloat16 => "bfloat16",
+            Self::Float16 => "float16",
+        }
+    }
+
     /// Whether it is the one that a stored configuration leaves out, which older ones do not know.
     pub fn is_float32(&self) -> bool {
         *self == Self::Float32

@@ -5,7 +5,7 @@ use tch::{Device, Kind, Tensor};
 use super::SessionError;
 use crate::{
     data::{Dataset, Prefetch, Sampler, SamplerState},
-    train::Batch,
+    train::{Batch, phase},
 };
 
 /// A stream of batches that knows where it stands.
@@ -36,6 +36,7 @@ impl Batches {
     }
 
     pub(super) fn next(&mut self) -> Result<Batch, SessionError> {
+        let _phase = phase!("data");
         let batch = self.prefetch.next_batch()?;
         if let Some(after) = batch.after {
             self.position = after;

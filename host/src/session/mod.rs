@@ -3,15 +3,18 @@
 
 mod arrays;
 mod batches;
+mod bench;
 mod checkpoint;
 mod device;
 mod error;
+mod phases;
 mod prepare;
 mod sample;
 mod settings;
 mod training;
 
 pub use arrays::to_array;
+pub use bench::{Measured, Plan, Spread, bench};
 pub use device::{loaded_from, resolve as resolve_device};
 pub use error::SessionError;
 pub use prepare::{Prepared, options, prepare, prepare_for};

@@ -2,12 +2,14 @@
 
 mod augment;
 mod backward;
+mod cost;
 mod error;
 mod losses;
 mod networks;
 pub mod one_stage;
 mod optimizer;
 mod penalty;
+mod phase;
 mod readings;
 mod state;
 mod strategy;
@@ -15,11 +17,14 @@ mod trainer;
 pub mod two_stage;
 
 pub use augment::{Augment, View};
+pub use cost::{Cost, Way};
 pub use error::TrainError;
 pub use losses::{Losses, Scores, Seeds, check_symmetry};
 pub use networks::{Batch, Networks, StepWeights, draw_latents, generate_with};
 pub use optimizer::{Optimizer, OptimizerSettings};
 pub use penalty::Terms;
+pub(crate) use phase::phase;
+pub use phase::{PHASES, TARGET as PHASE_TARGET};
 pub use readings::{Gamma, Reading, Readings};
 pub use strategy::{Choice, Strategy, choose, obstacle};
 pub use trainer::{Settings, Trainer};

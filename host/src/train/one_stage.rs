@@ -7,6 +7,7 @@ use tch::Tensor;
 
 use super::{
     Batch, Losses, Networks, Scores, Seeds, StepWeights, Strategy, TrainError, View, backward::backward as seeded,
+    phase,
 };
 use crate::network::Pass;
 
@@ -53,7 +54,11 @@ pub fn forward(
     view: &mut View<'_>,
 ) -> Result<Forward, TrainError> {
     let labels = batch.labels.as_ref();
-    let fakes = networks.generate(latents, labels, &Pass::training(&weights.generator))?;
+    let fakes = {
+        let _phase = phase!("generator_forward");
+        networks.generate(latents, labels, &Pass::training(&weights.generator))?
+    };
+    let _phase = phase!("discriminator_forward");
     let leaf = fakes.f_detach()?.f_set_requires_grad(true)?;
     let pivot = (strategy == Strategy::Pivoted).then(|| networks.pivot(batch.len())).transpose()?;
     let pass = Pass::training(&weights.discriminator);
@@ -83,6 +88,7 @@ pub fn backward(
     pass: &Forward,
     strategy: Strategy,
 ) -> Result<Gradients, TrainError> {
+    let _phase = phase!("backward");
     let labels = batch.labels.as_ref();
     let seeds = losses.seeds(&Scores { real: &pass.real_scores, fake: &pass.fake_scores, labels })?;
     let (discriminator, at_fakes) = discriminator_backward(networks, pass, &seeds, strategy)?;

@@ -12,7 +12,7 @@ use tch::{Device, Kind, Tensor};
 
 use super::{
     Augment, Batch, Choice, Losses, Networks, Optimizer, OptimizerSettings, Readings, Scores, Strategy, TrainError,
-    View, choose, error::In, one_stage, penalty::Terms, readings::DiscriminatorReport, two_stage,
+    View, choose, error::In, one_stage, penalty::Terms, phase, readings::DiscriminatorReport, two_stage,
 };
 use crate::network::Compiled;
 
@@ -289,12 +289,14 @@ impl Trainer {
         fakes: &Tensor,
         gradients: &mut [Tensor],
     ) -> Result<Option<Tensor>, TrainError> {
+        let _phase = phase!("penalties");
         let steps_taken = self.discriminator_optimizer.steps_taken();
         let mut view = View::new(&self.augment, &mut self.noise);
         self.terms.add(&self.networks, batch, fakes, &mut view, steps_taken, gradients)
     }
 
     fn update_discriminator(&mut self, gradients: &[Tensor]) -> Result<(), TrainError> {
+        let _phase = phase!("optimizer");
         let learned = self.networks.discriminator.learned();
         self.discriminator_optimizer.step(learned, gradients)?;
         if let Some(limit) = self.gan.weight_clip {
@@ -305,6 +307,7 @@ impl Trainer {
     }
 
     fn update_generator(&mut self, gradients: &[Tensor]) -> Result<(), TrainError> {
+        let _phase = phase!("optimizer");
         let generator = &self.networks.generator;
         self.generator_optimizer.step(generator.learned(), gradients)?;
         let Some(ema) = &self.ema else { return Ok(()) };

@@ -5,7 +5,7 @@
 use tandem_torch_ext::grad;
 use tch::Tensor;
 
-use super::{Batch, Losses, Networks, Scores, TrainError, View, backward::backward, error::In};
+use super::{Batch, Losses, Networks, Scores, TrainError, View, backward::backward, error::In, phase};
 use crate::network::Pass;
 
 /// D's gradients with what the reports want.
@@ -32,6 +32,7 @@ pub struct GeneratorStep {
 
 /// `G(z)` with its graph, for G's step.
 pub fn fakes(networks: &Networks, batch: &Batch, latents: &Tensor) -> Result<Tensor, TrainError> {
+    let _phase = phase!("generator_forward");
     let weights = networks.generator.weights(true).within("generator")?;
     networks.generate(latents, batch.labels.as_ref(), &Pass::training(&weights))
 }
@@ -50,11 +51,14 @@ pub fn discriminator(
     fakes: &Tensor,
     view: &mut View<'_>,
 ) -> Result<DiscriminatorStep, TrainError> {
+    let forward = phase!("discriminator_forward");
     let labels = batch.labels.as_ref();
     let weights = networks.discriminator.weights(true).within("discriminator")?;
     let pass = Pass::training(&weights);
     let real = networks.score(&view.of(&batch.images)?, labels, &pass)?;
     let fake = networks.score(&view.of(&fakes.f_detach()?)?, labels, &pass)?;
+    drop(forward);
+    let _phase = phase!("backward");
     let loss = losses.discriminator(&Scores { real: &real, fake: &fake, labels })?;
     let at_scores = grad(&[&loss], &[None], &[&real, &fake], false, false)?;
     let seeds: Vec<&Tensor> = at_scores.iter().collect();
@@ -75,6 +79,7 @@ pub fn generator(
     fakes: &Tensor,
     view: &mut View<'_>,
 ) -> Result<GeneratorStep, TrainError> {
+    let forward = phase!("discriminator_forward");
     let labels = batch.labels.as_ref();
     // σ of the updated weights, but no second power iteration in one step.
     let weights = networks.discriminator.weights(false).within("discriminator")?;
@@ -86,6 +91,8 @@ pub fn generator(
     } else {
         fake.f_detach()?
     };
+    drop(forward);
+    let _phase = phase!("backward");
     let loss = losses.generator(&Scores { real: &real, fake: &fake, labels })?;
     let at_scores = grad(&[&loss], &[None], &[&fake], false, false)?;
     let seeds: Vec<&Tensor> = at_scores.iter().collect();
