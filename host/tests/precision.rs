@@ -142,7 +142,7 @@ fn compare(kind: Kind) {
                 }
                 for (network, [one, two]) in ["D", "G"].iter().zip(sums) {
                     // For `--no-capture`: the figures behind the bound.
-                    println!("{kind:?} {name} {} {strategy} {network}: {:.2}", loss.0, one / two);
+                    eprintln!("{kind:?} {name} {} {strategy} {network}: {:.2}", loss.0, one / two);
                     assert!(
                         two > 0.0 && one <= 2.0 * two,
                         "{kind:?} {name} {} {strategy} {network}: {one} {two}",

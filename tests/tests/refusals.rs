@@ -71,6 +71,44 @@ fn cuda_without_a_gpu_says_what_to_do() {
 }
 
 #[test]
+fn a_precision_that_the_cpu_has_not_is_refused() {
+    #[cfg(target_arch = "x86_64")]
+    if is_x86_feature_detected!("avx512fp16") {
+        return;
+    }
+    let here = Playground::default();
+    here.train("run", &["--set", "precision=float16", "--set", "device=cpu"]).assert().code(2).stderr(
+        contains("precision = \"float16\": this CPU has no arithmetic in it")
+            .and(contains("use precision = \"float32\"")),
+    );
+    assert!(fs::metadata(here.path("run")).is_err());
+}
+
+/// The address space is limited to little more than libtorch takes.
+#[test]
+fn memory_that_runs_out_says_what_to_lower_and_leaves_the_checkpoint_whole() {
+    let here = Playground::default();
+    let more = ["--set", "options.width=32", "--set", "batch_size=1024", "--set", "sample_every=0"];
+    here.train("run", &[&more[..], &["--set", "steps=1"]].concat()).assert().success();
+    let (config, run) = (here.path("config.toml"), here.path("run"));
+    let limited = "ulimit -v 700000; exec \"$0\" \"$@\"";
+    assert_cmd::Command::new("sh")
+        .args(["-c", limited])
+        .arg(tandem_tests::binary())
+        .args(["train", &config, "--out", &run, "--resume"])
+        .args(more)
+        .env("OMP_NUM_THREADS", "1")
+        .assert()
+        .code(1)
+        .stderr(
+            contains("error: out of memory: ")
+                .and(contains("MB of RAM at its peak; lower `batch_size` (1024 now)"))
+                .and(contains("the last good checkpoint is ").and(contains("run/checkpoints/step-1"))),
+        );
+    tandem(&["sample", &run, "--num", "1", "--out", &here.path("g.png")]).assert().success();
+}
+
+#[test]
 fn numbers_that_run_away_stop_the_run_with_the_step_and_the_last_good_checkpoint() {
     let here = Playground::new("plugin = \"lsgan\"");
     let more = [

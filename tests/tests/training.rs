@@ -103,9 +103,13 @@ fn equal_runs_give_equal_bytes() {
     let here = Playground::default();
     here.train("a", &[]).assert().success();
     here.train("b", &["--set", "sample_every=1", "--set", "log_every=1"]).assert().success();
+    here.train("deterministic", &["--set", "deterministic=true"]).assert().success();
     for part in ["generator", "generator_ema", "discriminator"] {
         let file = |run| here.read(&format!("{run}/checkpoints/step-6/{part}.safetensors"));
         assert_eq!(file("a"), file("b"), "{part}");
+        // The CPU's algorithms are deterministic as they are. The config hash in the file differs.
+        let (a, b) = (file("a"), file("deterministic"));
+        assert!(a.len() == b.len() && a[a.len() / 2..] == b[b.len() / 2..], "{part}");
     }
 }
 
@@ -132,10 +136,18 @@ fn a_killed_run_goes_on_as_if_nothing_had_happened() {
     }
 }
 
+/// Whether the CPU computes in bfloat16; where it does not, the host refuses to.
+fn has_bfloat16() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    return is_x86_feature_detected!("avx512bf16");
+    #[cfg(not(target_arch = "x86_64"))]
+    return false;
+}
+
 /// An adaptive augmentation, a narrow precision, a falling rate and a boosted critic go on where a checkpoint left them.
 #[test]
 fn whatever_changes_over_a_run_goes_on_as_if_nothing_had_happened() {
-    for precision in ["float32", "bfloat16"] {
+    for precision in ["float32", "bfloat16"].into_iter().take(if has_bfloat16() { 2 } else { 1 }) {
         // Ends beyond the run, so that it does not move with `steps`; every third step has two updates of D.
         let schedule = "schedule = { kind = \"cosine\", end = 12 }\ncritic_boost = { n_critic = 2, every = 3 }";
         let here = Playground::new(&format!("precision = \"{precision}\"\n{schedule}"));

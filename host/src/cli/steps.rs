@@ -12,7 +12,7 @@ use super::{arguments::Steps, print};
 use crate::{
     config::{Sources, environment},
     plugin::{SearchPath, load},
-    session::{SessionError, options, prepare_for, resolve_device, settings},
+    session::{SessionError, options, prepare_for, resolve_device, set_up, settings},
     train::{Batch, Trainer},
 };
 
@@ -25,9 +25,7 @@ pub(super) fn run(arguments: &Steps, plugin_path: &[PathBuf]) -> anyhow::Result<
     let (resolved, gan) = prepare_for(&sources, &plugin, gan, choice.stages)?;
     let config = resolved.config;
     let device = resolve_device(config.device)?;
-    if let Some(threads) = config.threads {
-        tch::set_num_threads(threads as i32);
-    }
+    set_up(&config, device)?;
     let mut trainer = Trainer::new(&gan, settings(&config, device))?;
     let images = Tensor::f_empty([config.batch_size as i64, arguments.channels, size, size], (Kind::Float, device))?;
     Generator::new(device, config.seed)?.uniform_(&images, -1.0, 1.0)?;

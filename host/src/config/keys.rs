@@ -107,7 +107,7 @@ macro_rules! optimizer_keys {
     };
 }
 
-const RUN: [Key; 20] = [
+const RUN: [Key; 21] = [
     noted(
         fixed(
             "plugin",
@@ -161,6 +161,12 @@ const RUN: [Key; 20] = [
         Kind::Choice(PRECISIONS),
         Some("\"float32\""),
         "Of convolutions and matrix products; weights, norms, losses and updates stay float32.",
+    ),
+    machine(
+        "deterministic",
+        Kind::Flag,
+        Some("false"),
+        "Take only algorithms that give equal bytes for equal seeds on one device. On the CPU all do.",
     ),
     machine("device", Kind::Device, Some("\"auto\""), "Where to train: `auto`, `cpu`, `cuda` or `cuda:N`."),
     noted(

@@ -345,6 +345,8 @@ pub struct Config {
     pub ema_decay: f64,
     #[serde(default, skip_serializing_if = "Precision::is_float32")]
     pub precision: Precision,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub deterministic: bool,
     pub device: Device,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub threads: Option<usize>,

@@ -160,16 +160,7 @@ fn find(inputs: &[(&str, &Tensor)], name: &str) -> Result<Tensor, NetworkError> 
 fn convolve(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, conv: &Conv<'_>, pivot: Option<&Pivot>) -> Outcome {
     Ok(match pivot {
         Some(pivot) => pivoted_conv(x, weight, bias, conv, pivot)?,
-        None => x.f_convolution(
-            weight,
-            bias,
-            conv.stride,
-            conv.padding,
-            conv.dilation,
-            conv.transposed,
-            conv.output_padding,
-            conv.groups,
-        )?,
+        None => tandem_torch_ext::conv(x, weight, bias, conv)?,
     })
 }
 

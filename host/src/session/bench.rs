@@ -9,6 +9,7 @@ use tch::Device;
 use super::{
     Prepared, SessionError,
     batches::Batches,
+    device::set_up,
     phases::{finish, time_phases},
     settings::settings,
 };
@@ -130,9 +131,7 @@ pub fn bench(
     mut after_round: impl FnMut(u64),
 ) -> Result<Vec<Measured>, SessionError> {
     let config = prepared.config().clone();
-    if let Some(threads) = config.threads {
-        tch::set_num_threads(threads as i32);
-    }
+    set_up(&config, device)?;
     let mut contestants = contestants(&prepared, device)?;
     let gan = prepared.gan;
     let start = SamplerState { seed: config.seed, epoch: 0, offset: 0 };

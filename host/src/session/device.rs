@@ -2,10 +2,10 @@
 
 use std::{fs, path::PathBuf};
 
-use tandem_torch_ext::{keep_freed_memory, open_cuda};
+use tandem_torch_ext::{keep_freed_memory, open_cuda, use_deterministic};
 
 use super::SessionError;
-use crate::config::Device;
+use crate::config::{Config, Device, Precision};
 
 /// The device that `asked` means on this machine. Must come before any other use of libtorch.
 ///
@@ -26,6 +26,58 @@ pub fn resolve(asked: Device) -> Result<tch::Device, SessionError> {
             }
         },
         Device::Cuda(n) => cuda(n).map_err(|why| SessionError::Device { asked: asked.to_string(), why }),
+    }
+}
+
+/// Sets up this process for a run: threads, deterministic algorithms; and refuses a precision that `device` has not.
+pub fn set_up(config: &Config, device: tch::Device) -> Result<(), SessionError> {
+    if let Some(threads) = config.threads {
+        tch::set_num_threads(threads as i32);
+    }
+    if config.deterministic {
+        use_deterministic(true)?;
+    }
+    match missing(config.precision, device) {
+        None => Ok(()),
+        Some(why) => Err(SessionError::Precision {
+            asked: config.precision.name(),
+            why: format!("{why}, and would take longer than float32; use precision = \"float32\""),
+        }),
+    }
+}
+
+/// Why `device` does not compute in a precision, or `None` where it does.
+fn missing(precision: Precision, device: tch::Device) -> Option<&'static str> {
+    match (precision, device) {
+        (Precision::BFloat16, tch::Device::Cpu) if !cpu::bfloat16() => {
+            Some("this CPU has no arithmetic in it (x86's avx512_bf16, Arm's bf16)")
+        }
+        (Precision::Float16, tch::Device::Cpu) if !cpu::float16() => {
+            Some("this CPU has no arithmetic in it (x86's avx512_fp16, Arm's fp16)")
+        }
+        _ => None,
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+mod cpu {
+    pub(super) fn bfloat16() -> bool {
+        is_x86_feature_detected!("avx512bf16")
+    }
+
+    pub(super) fn float16() -> bool {
+        is_x86_feature_detected!("avx512fp16")
+    }
+}
+
+#[cfg(target_arch = "aarch64")]
+mod cpu {
+    pub(super) fn bfloat16() -> bool {
+        std::arch::is_aarch64_feature_detected!("bf16")
+    }
+
+    pub(super) fn float16() -> bool {
+        std::arch::is_aarch64_feature_detected!("fp16")
     }
 }
 

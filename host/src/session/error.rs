@@ -30,6 +30,20 @@ pub enum SessionError {
         /// Which checkpoint is still good.
         safe: String,
     },
+    /// Memory ran out.
+    #[error(
+        "out of memory: {cause}; {peak}; lower `batch_size` ({batch_size} now), `data.image_size` or the plugin's width; {safe}"
+    )]
+    OutOfMemory {
+        /// libtorch's words.
+        cause: String,
+        /// What the process held at most.
+        peak: String,
+        /// The batch size of the run.
+        batch_size: usize,
+        /// Which checkpoint is still good.
+        safe: String,
+    },
     /// The definition, before any step.
     #[error("plugin `{plugin}`: {source}")]
     Definition {
@@ -58,6 +72,14 @@ pub enum SessionError {
         /// Why it cannot be had, and what to do.
         why: String,
     },
+    /// The precision that was asked for is not there.
+    #[error("precision = \"{asked}\": {why}")]
+    Precision {
+        /// What was asked for.
+        asked: &'static str,
+        /// Why it cannot be had, and what to do.
+        why: String,
+    },
     /// A stored definition or checkpoint is not what this run needs.
     #[error("{0}")]
     Stored(String),
@@ -74,8 +96,10 @@ pub enum SessionError {
 impl SessionError {
     /// Whether the user's configuration or arguments are at fault (exit code 2) rather than the run (1).
     pub const fn is_usage(&self) -> bool {
-        matches!(self, Self::Config(_) | Self::Plugin(_) | Self::Device { .. } | Self::Definition { .. })
-            || matches!(self, Self::Run(RunError::Exists { .. } | RunError::Changed { .. } | RunError::NoRun { .. }))
+        matches!(
+            self,
+            Self::Config(_) | Self::Plugin(_) | Self::Device { .. } | Self::Precision { .. } | Self::Definition { .. }
+        ) || matches!(self, Self::Run(RunError::Exists { .. } | RunError::Changed { .. } | RunError::NoRun { .. }))
     }
 }
 

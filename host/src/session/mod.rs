@@ -7,6 +7,7 @@ mod bench;
 mod checkpoint;
 mod device;
 mod error;
+mod memory;
 mod phases;
 mod prepare;
 mod sample;
@@ -15,7 +16,7 @@ mod training;
 
 pub use arrays::to_array;
 pub use bench::{Measured, Plan, Spread, bench};
-pub use device::{loaded_from, resolve as resolve_device};
+pub use device::{loaded_from, resolve as resolve_device, set_up};
 pub use error::SessionError;
 pub use prepare::{Prepared, options, prepare, prepare_for};
 pub use sample::{Sampler, Samples, Weights, strip};

@@ -13,6 +13,8 @@ use super::{
     Prepared, SessionError,
     batches::Batches,
     checkpoint,
+    device::set_up,
+    memory,
     prepare::definition_hash,
     sample::{fixed_samples, grid},
     settings::settings,
@@ -104,11 +106,11 @@ impl<'a> Training<'a> {
         stop: &'a AtomicBool,
     ) -> Result<Self, SessionError> {
         let config = prepared.config().clone();
-        if let Some(threads) = config.threads {
-            tch::set_num_threads(threads as i32);
-        }
-        let mut trainer = Trainer::new(&prepared.gan, settings(&config, device))
-            .map_err(|source| SessionError::Definition { plugin: prepared.plugin.name.clone(), source })?;
+        set_up(&config, device)?;
+        let mut trainer = Trainer::new(&prepared.gan, settings(&config, device)).map_err(|source| {
+            memory::explain(&source, config.batch_size, || "nothing has been written".into())
+                .unwrap_or_else(|| SessionError::Definition { plugin: prepared.plugin.name.clone(), source })
+        })?;
         let mut position = SamplerState { seed: config.seed, epoch: 0, offset: 0 };
         let run = if resume {
             let run = RunDir::open_for_resume(out, &config)?;
@@ -152,6 +154,10 @@ impl<'a> Training<'a> {
 
     /// Trains to the end, or until `stop` is set.
     pub fn train(&mut self, watch: &mut dyn Watch) -> Result<End, SessionError> {
+        self.rounds(watch).map_err(|e| self.with_safe(e))
+    }
+
+    fn rounds(&mut self, watch: &mut dyn Watch) -> Result<End, SessionError> {
         watch.begin(&self.trainer, self.trainer.step(), self.config.steps);
         let grids = self.config.sample_every > 0;
         if grids && self.trainer.step() == 0 {
@@ -160,8 +166,7 @@ impl<'a> Training<'a> {
         let mut since = (Instant::now(), self.trainer.step());
         while self.trainer.step() < self.config.steps {
             let batches = &mut self.batches;
-            let round = self.trainer.round(|| batches.next());
-            round.map_err(|e| self.with_safe(e))?;
+            self.trainer.round(|| batches.next())?;
             let step = self.trainer.step();
             watch.round(step);
             let last = step == self.config.steps;
@@ -172,7 +177,7 @@ impl<'a> Training<'a> {
                 self.read(&mut since, watch)?;
             }
             if save {
-                self.trainer.check_weights().map_err(|e| self.with_safe(e.into()))?;
+                self.trainer.check_weights()?;
             }
             if grids && (last || step.is_multiple_of(self.config.sample_every)) {
                 self.sample(watch)?;
@@ -189,7 +194,7 @@ impl<'a> Training<'a> {
     }
 
     fn read(&mut self, since: &mut (Instant, u64), watch: &mut dyn Watch) -> Result<(), SessionError> {
-        let readings = self.trainer.readings().read().map_err(|e| self.with_safe(e.into()))?;
+        let readings = self.trainer.readings().read()?;
         let now = Instant::now();
         let settings = self.trainer.settings();
         let batches: u64 = (since.1..self.trainer.step()).map(|round| settings.steps_of_d(round)).sum();
@@ -239,15 +244,18 @@ impl<'a> Training<'a> {
     fn with_safe(&self, error: SessionError) -> SessionError {
         match error {
             SessionError::Train(source @ TrainError::NotFinite { .. }) => {
-                let safe = match self.run.latest() {
-                    Ok(Some(step)) => {
-                        format!("the last good checkpoint is {}/checkpoints/step-{step}", self.run.path().display())
-                    }
-                    _ => "no checkpoint was saved before it".into(),
-                };
-                SessionError::Step { source, safe }
+                SessionError::Step { source, safe: self.last_good() }
             }
-            other => other,
+            other => memory::explain(&other, self.config.batch_size, || self.last_good()).unwrap_or(other),
+        }
+    }
+
+    fn last_good(&self) -> String {
+        match self.run.latest() {
+            Ok(Some(step)) => {
+                format!("the last good checkpoint is {}/checkpoints/step-{step}", self.run.path().display())
+            }
+            _ => "no checkpoint was saved before it".into(),
         }
     }
 }

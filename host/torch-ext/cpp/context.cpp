@@ -100,6 +100,8 @@ char* tandem_ext_generator_randint(at::Generator* const* generator, const at::Te
 
 char* tandem_ext_use_deterministic(bool on) {
   return guard([&] {
+    // cuBLAS reads it when it starts; libtorch refuses deterministic products without it.
+    if (on) setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8", /*overwrite=*/0);
     auto& context = at::globalContext();
     context.setDeterministicAlgorithms(on, /*warn_only=*/false);
     context.setDeterministicCuDNN(on);

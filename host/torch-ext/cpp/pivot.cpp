@@ -1,44 +1,23 @@
 // Pivoted convolution, linear and embedding; the norms are in pivot_norm.cpp.
-#include <ATen/ops/convolution.h>
-#include <ATen/ops/convolution_backward.h>
 #include <ATen/ops/embedding.h>
 #include <ATen/ops/embedding_dense_backward.h>
 #include <ATen/ops/linear.h>
 #include <ATen/ops/matmul.h>
 #include <ATen/ops/mm.h>
 
+#include "conv.h"
 #include "pivot.h"
 
 using namespace tandem;
 
 namespace {
 
-struct ConvShape {
-  Ints stride, padding, output_padding, dilation;
-  int64_t groups;
-  bool transposed;
-};
-
 struct ConvKept : Kept {
-  using Kept::Kept;
-  std::vector<int64_t> stride, padding, output_padding, dilation;
-  int64_t groups = 1;
-  bool transposed = false;
+  ConvKept(const at::Tensor& factors, bool has_bias, Convolution conv)
+      : Kept(factors, has_bias), conv(std::move(conv)) {}
 
-  auto backward(const at::Tensor& delta, const at::Tensor& input, const at::Tensor& weight,
-                std::array<bool, 3> mask) const {
-    // The channel dimension of `delta` is that of the bias.
-    return at::convolution_backward(delta, input, weight, at::IntArrayRef{delta.size(1)}, stride, padding,
-                                    dilation, transposed, output_padding, groups, mask);
-  }
+  Convolution conv;
 };
-
-// The sum over every dimension but the first two.
-at::Tensor sum_spatial(const at::Tensor& delta) {
-  std::vector<int64_t> dims;
-  for (int64_t dim = 2; dim < delta.dim(); ++dim) dims.push_back(dim);
-  return dims.empty() ? delta : delta.sum(dims);
-}
 
 struct PivotedConv : torch::autograd::Function<PivotedConv> {
   static at::Tensor forward(AutogradContext* ctx, const at::Tensor& input, const at::Tensor& weight,
@@ -46,8 +25,7 @@ struct PivotedConv : torch::autograd::Function<PivotedConv> {
     const auto& s = keep(ctx, shape);
     check_factors("convolution", s.factors, input, input);
     ctx->save_for_backward({input, weight});
-    return at::convolution(input, weight, bias, s.stride, s.padding, s.dilation, s.transposed,
-                           s.output_padding, s.groups);
+    return s.conv.forward(input, weight, bias);
   }
 
   static variable_list backward(AutogradContext* ctx, variable_list grads) {
@@ -57,16 +35,14 @@ struct PivotedConv : torch::autograd::Function<PivotedConv> {
     const auto s = kept<ConvKept>(ctx);
     const bool bias_needed = s->has_bias && ctx->needs_input_grad(2);
     at::Tensor grad_input, grad_weight, grad_bias;
-    if (ctx->needs_input_grad(0)) {
-      grad_input = std::get<0>(s->backward(delta, input, weight, {true, false, false}));
-    }
+    if (ctx->needs_input_grad(0)) grad_input = s->conv.input_gradient(delta, input, weight);
     if (ctx->needs_input_grad(1)) {
       // The weight's gradient is bilinear in the input and `delta`: scale whichever is smaller.
       if (delta.numel() <= input.numel()) {
-        std::tie(std::ignore, grad_weight, grad_bias) =
-            s->backward(scaled(delta, s->factors), input, weight, {false, true, bias_needed});
+        std::tie(grad_weight, grad_bias) =
+            s->conv.weight_gradient(scaled(delta, s->factors), input, weight, bias_needed);
       } else {
-        grad_weight = std::get<1>(s->backward(delta, scaled(input, s->factors), weight, {false, true, false}));
+        grad_weight = std::get<0>(s->conv.weight_gradient(delta, scaled(input, s->factors), weight, false));
       }
     }
     if (bias_needed && !grad_bias.defined()) grad_bias = weighted_sum(sum_spatial(delta), s->factors);
@@ -139,13 +115,7 @@ char* tandem_ext_pivot_fill(const at::Tensor* pivot, const at::Tensor* factors) 
 char* tandem_ext_pivoted_conv(const at::Tensor* input, const at::Tensor* weight, const at::Tensor* bias,
                               const ConvShape* shape, const at::Tensor* pivot, at::Tensor** out) {
   return guard([&] {
-    auto kept = c10::make_intrusive<ConvKept>(*pivot, bias != nullptr);
-    kept->stride = shape->stride.vec();
-    kept->padding = shape->padding.vec();
-    kept->output_padding = shape->output_padding.vec();
-    kept->dilation = shape->dilation.vec();
-    kept->groups = shape->groups;
-    kept->transposed = shape->transposed;
+    auto kept = c10::make_intrusive<ConvKept>(*pivot, bias != nullptr, Convolution(*shape, *input, *weight));
     *out = new at::Tensor(PivotedConv::apply(*input, *weight, optional(bias), kept));
   });
 }

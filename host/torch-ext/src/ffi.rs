@@ -144,7 +144,7 @@ impl Drop for GeneratorPtr {
     }
 }
 
-/// Shape arguments of a convolution; `struct ConvShape` in `ext.h`.
+/// Shape arguments of a convolution; `struct ConvShape` in `conv.h`.
 #[repr(C)]
 pub(crate) struct ConvShape<'a> {
     pub(crate) stride: Slice<'a, i64>,
@@ -182,6 +182,13 @@ unsafe extern "C" {
     pub(crate) safe fn tandem_ext_softplus(input: TensorRef<'_>, threshold: f64, out: &mut Out) -> Status;
 
     // pivot.cpp
+    pub(crate) safe fn tandem_ext_conv(
+        input: TensorRef<'_>,
+        weight: TensorRef<'_>,
+        bias: TensorRef<'_>,
+        shape: &ConvShape<'_>,
+        out: &mut Out,
+    ) -> Status;
     pub(crate) safe fn tandem_ext_pivoted_conv(
         input: TensorRef<'_>,
         weight: TensorRef<'_>,

@@ -1,4 +1,4 @@
-//! What `tch` lacks, over the same libtorch: gradients with seeds, pivoted layers, fused
+//! What `tch` lacks, over the same libtorch: gradients with seeds, pivoted layers, quicker convolutions, fused
 //! optimisers, private random generators and CUDA opened at run time.
 //!
 //! The C++ lives in `cpp/`, the declarations and every `unsafe` line in `ffi`; the other modules are
@@ -6,6 +6,7 @@
 
 mod activation;
 mod autograd;
+mod conv;
 mod cuda;
 mod error;
 mod ffi;
@@ -16,12 +17,13 @@ mod pivot;
 
 pub use activation::{elu, leaky_relu, softplus};
 pub use autograd::grad;
+pub use conv::{Conv, conv};
 pub use cuda::{keep_freed_memory, open_cuda, use_deterministic};
 pub use error::TorchError;
 pub use generator::{Generator, generator_state, set_generator_state};
 pub use op_trace::trace_ops;
 pub use optim::{Adam, RmsProp, Sgd, all_finite, clamp_all, ema_update, fused_adam, rmsprop, sgd};
 pub use pivot::{
-    Conv, Pivot, pivoted_conv, pivoted_embedding, pivoted_group_norm, pivoted_instance_norm, pivoted_layer_norm,
+    Pivot, pivoted_conv, pivoted_embedding, pivoted_group_norm, pivoted_instance_norm, pivoted_layer_norm,
     pivoted_linear,
 };

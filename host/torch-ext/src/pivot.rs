@@ -6,13 +6,13 @@
 //! `Σ_i a_i (∂y_i/∂w)^T δ_i` to the parameter. One backward pass then carries two gradients: seeded
 //! with `u_i`, it yields `∇_w` for the seeds `a_i u_i` and `∇_x` for the seeds `u_i`.
 //!
-//! The forward is the plain layer's, bit for bit. Layers that mix samples have no pivoted form. There
+//! The forward is the plain layer's, bit for bit (of a convolution, [`conv`](crate::conv)'s). Layers that mix samples have no pivoted form. There
 //! is no second derivative: a backward with `create_graph` through a pivoted layer is an error.
 
 use tch::{Device, Kind, Tensor};
 
-use crate::TorchError;
-use crate::ffi::{self, ConvShape, Out, Slice};
+use crate::ffi::{self, Out};
+use crate::{Conv, TorchError};
 
 /// The factors `a` (shape `[B]`, one a sample) that every layer of one forward pass shares.
 ///
@@ -43,23 +43,6 @@ impl Pivot {
     }
 }
 
-/// Shape arguments of a convolution of any dimension, as PyTorch's `torch.convolution` takes them.
-#[derive(Debug, Clone, Copy)]
-pub struct Conv<'a> {
-    /// One stride for each spatial dimension.
-    pub stride: &'a [i64],
-    /// Zero padding on both sides of each spatial dimension.
-    pub padding: &'a [i64],
-    /// Extra size on one side of the output; all 0 unless `transposed`.
-    pub output_padding: &'a [i64],
-    /// Spacing of the kernel's elements.
-    pub dilation: &'a [i64],
-    /// Number of blocked connections from input to output channels.
-    pub groups: i64,
-    /// Whether this is a transposed convolution.
-    pub transposed: bool,
-}
-
 /// Convolution of `input` `[B, C, *]` with `weight` `[O, C/groups, *]` (`[C, O/groups, *]` if transposed)
 /// and `bias` `[O]`.
 pub fn pivoted_conv(
@@ -69,17 +52,16 @@ pub fn pivoted_conv(
     conv: &Conv<'_>,
     pivot: &Pivot,
 ) -> Result<Tensor, TorchError> {
-    let shape = ConvShape {
-        stride: Slice::from(conv.stride),
-        padding: Slice::from(conv.padding),
-        output_padding: Slice::from(conv.output_padding),
-        dilation: Slice::from(conv.dilation),
-        groups: conv.groups,
-        transposed: conv.transposed,
-    };
     let mut out = Out::empty();
-    ffi::tandem_ext_pivoted_conv(input.into(), weight.into(), bias.into(), &shape, pivot.factors().into(), &mut out)
-        .check("pivoted_conv")?;
+    ffi::tandem_ext_pivoted_conv(
+        input.into(),
+        weight.into(),
+        bias.into(),
+        &conv.shape(),
+        pivot.factors().into(),
+        &mut out,
+    )
+    .check("pivoted_conv")?;
     Ok(out.take())
 }
 

@@ -34,8 +34,8 @@ expected and found, and the nearest key.
 
 `Identity` marks the keys that shape the weights: they make the config hash, which every weights file carries beside the
 definition's hash and the step. Options are part of it. A path counts by its last component, so that a run and its data may be moved.
-`Resume` marks the keys that may change when a run resumes; any other change is refused and shown. Resuming with another `device` or
-`threads` goes on well but no longer to the same bytes, and changes the hash from there on.
+`Resume` marks the keys that may change when a run resumes; any other change is refused and shown. Resuming with another `device`,
+`threads` or `deterministic` goes on well but no longer to the same bytes, and changes the hash from there on.
 ";
 
 fn page() -> String {

@@ -35,6 +35,7 @@ fn another_value(key: &str) -> Option<&'static [&'static str]> {
         "n_generator" => &["n_generator=2"],
         "ema_decay" => &["ema_decay=0"],
         "precision" => &["precision=bfloat16"],
+        "deterministic" => &["deterministic=true"],
         "schedule.kind" | "schedule.factor" => &["schedule={kind=\"cosine\", factor=0.1}"],
         "schedule.start" | "schedule.end" => &["schedule={kind=\"linear\", start=5, end=9}"],
         "schedule.milestones" | "schedule.gamma" => &["schedule={kind=\"multi-step\", milestones=[5], gamma=0.5}"],
@@ -183,6 +184,7 @@ prop_compose! {
         (seed, steps, batch_size) in (0..=i64::MAX as u64, 1..=i64::MAX as u64, 1_usize..=65_536),
         (n_critic, n_generator, ema_decay) in (1_u32..=1000, 1_u32..=1000, fraction()),
         precision in prop_oneof![Just(Precision::Float32), Just(Precision::BFloat16), Just(Precision::Float16)],
+        deterministic in any::<bool>(),
         augment in augment(),
         schedule in schedule(),
         critic_boost in prop::option::of(
@@ -198,8 +200,8 @@ prop_compose! {
         data in data(),
     ) -> Config {
         Config {
-            plugin, stages, strategy, reuse_fakes, seed, steps, batch_size, n_critic, n_generator, ema_decay, precision, device,
-            threads, log_every, checkpoint_every, keep_checkpoints, sample_every, sample_count,
+            plugin, stages, strategy, reuse_fakes, seed, steps, batch_size, n_critic, n_generator, ema_decay, precision,
+            deterministic, device, threads, log_every, checkpoint_every, keep_checkpoints, sample_every, sample_count,
             options: options.into_iter().collect(), generator, discriminator, data, schedule, critic_boost, augment,
         }
     }

@@ -107,6 +107,7 @@ fn conv() {
     // Fewer outputs than inputs, then more: the weight's gradient scales the smaller of the two.
     let strided = Conv { stride: &[2, 2], padding: &[1, 1], ..PLAIN };
     check_conv2d(&Leaves::new(&[5, 3, 8, 8], &[&[4, 3, 4, 4], &[4]]), &strided);
+    check_conv2d(&Leaves::new(&[5, 3, 12, 12], &[&[4, 3, 4, 4], &[4]]), &strided);
     check_conv2d(&Leaves::new(&[5, 2, 5, 5], &[&[8, 2, 3, 3], &[8]]), &PLAIN);
     check_conv2d(&Leaves::new(&[5, 2, 5, 5], &[&[8, 2, 3, 3]]), &PLAIN);
     let odd = Conv { stride: &[2, 1], padding: &[0, 2], dilation: &[1, 2], groups: 2, ..PLAIN };
@@ -233,7 +234,7 @@ fn a_computed_weight_gets_its_gradient() {
 /// The image alone costs one pass: no weight gradient, and no scaled copy.
 #[test]
 fn only_what_is_needed_is_computed() {
-    let leaves = Leaves::new(&[5, 3, 6, 6], &[&[4, 3, 3, 3], &[4], &[4], &[4]]);
+    let leaves = Leaves::new(&[5, 3, 8, 8], &[&[4, 3, 3, 3], &[4], &[4], &[4]]);
     let (x, p) = (&leaves.input, &leaves.params);
     let pivot = Pivot::new(5, Kind::Double, Device::Cpu).unwrap();
     let y = pivoted_conv(x, &p[0], Some(&p[1]), &PLAIN, &pivot).unwrap();

@@ -1,0 +1,185 @@
+#include "conv.h"
+
+#include <ATen/ops/constant_pad_nd.h>
+#include <ATen/ops/convolution.h>
+#include <ATen/ops/convolution_backward.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/mm.h>
+#include <torch/csrc/autograd/custom_function.h>
+
+#include <algorithm>
+
+namespace tandem {
+
+namespace {
+
+// oneDNN's weight gradient loops over rows of the small map: at 4 positions a row it has half the speed that it has at 8.
+constexpr int64_t FEW_POSITIONS = 16;
+
+bool all(const std::vector<int64_t>& values, int64_t wanted) {
+  return std::all_of(values.begin(), values.end(), [&](int64_t value) { return value == wanted; });
+}
+
+// The positions of the small map in one dimension, from the large map's size there.
+int64_t positions(int64_t large, int64_t kernel, int64_t stride, int64_t padding) {
+  return (large + 2 * padding - kernel) / stride + 1;
+}
+
+// Channels last, as one row.
+at::Tensor rows(const at::Tensor& map) { return map.permute({0, 2, 3, 1}); }
+
+// Weights [A, B, kh, kw] as a matrix [A, kh * kw * B].
+at::Tensor matrix(const at::Tensor& weight) { return rows(weight).reshape({weight.size(0), -1}); }
+
+// The inverse of `matrix` for any [A, kh * kw * B].
+at::Tensor unfolded(const at::Tensor& matrix, at::IntArrayRef weight) {
+  return matrix.view({matrix.size(0), weight[2], weight[3], weight[1]}).permute({0, 3, 1, 2});
+}
+
+bool fast_kind(const at::Tensor& tensor) {
+  const auto kind = tensor.scalar_type();
+  return kind == at::kFloat || kind == at::kDouble || kind == at::kBFloat16;
+}
+
+}  // namespace
+
+at::Tensor sum_spatial(const at::Tensor& delta) {
+  std::vector<int64_t> dims;
+  for (int64_t dim = 2; dim < delta.dim(); ++dim) dims.push_back(dim);
+  return dims.empty() ? delta : delta.sum(dims);
+}
+
+Convolution::Convolution(const ConvShape& shape, const at::Tensor& input, const at::Tensor& weight)
+    : stride_(shape.stride.vec()),
+      padding_(shape.padding.vec()),
+      output_padding_(shape.output_padding.vec()),
+      dilation_(shape.dilation.vec()),
+      groups_(shape.groups),
+      transposed_(shape.transposed) {
+  const bool plain = input.dim() == 4 && weight.dim() == 4 && stride_.size() == 2 && padding_.size() == 2 &&
+                     groups_ == 1 && all(dilation_, 1) && weight.size(2) * weight.size(3) > 1;
+  // What is wrong with the sizes is for libtorch to say.
+  const bool fits = plain && input.size(1) == weight.size(transposed_ ? 0 : 1) && stride_[0] > 0 && stride_[1] > 0;
+  if (!fits || !input.is_cpu() || !fast_kind(input) || input.scalar_type() != weight.scalar_type()) return;
+  std::array<int64_t, 2> small{input.size(2), input.size(3)};
+  bool covers = transposed_;
+  if (!transposed_) {
+    for (size_t d = 0; d < 2; ++d) {
+      const auto size = input.size(2 + d), kernel = weight.size(2 + d);
+      if (size + 2 * padding_[d] < kernel) return;
+      small[d] = positions(size, kernel, stride_[d], padding_[d]);
+    }
+    covers = input.size(2) == weight.size(2) && input.size(3) == weight.size(3);
+  }
+  few_positions_ = small[0] * small[1] <= FEW_POSITIONS;
+  one_position_ = covers && small[0] * small[1] == 1 && all(padding_, 0) && all(output_padding_, 0);
+}
+
+at::Tensor Convolution::forward(const at::Tensor& input, const at::Tensor& weight,
+                                const std::optional<at::Tensor>& bias) const {
+  if (!one_position_) {
+    return at::convolution(input, weight, bias, stride_, padding_, dilation_, transposed_, output_padding_, groups_);
+  }
+  // Written into a tensor of its own: an activation may overwrite no view that a custom function made.
+  auto out = transposed_ ? at::empty({input.size(0), weight.size(1), weight.size(2), weight.size(3)}, input.options(),
+                                     at::MemoryFormat::ChannelsLast)
+                         : at::empty({input.size(0), weight.size(0), 1, 1}, input.options());
+  auto flat = rows(out).view({input.size(0), -1});
+  const auto flat_input = rows(input).reshape({input.size(0), -1}), w = matrix(weight);
+  at::mm_out(flat, flat_input, transposed_ ? w : w.t());
+  if (bias.has_value()) out.add_(bias->view({1, -1, 1, 1}));
+  return out;
+}
+
+at::Tensor Convolution::input_gradient(const at::Tensor& delta, const at::Tensor& input,
+                                       const at::Tensor& weight) const {
+  if (!one_position_) return std::get<0>(plain_gradients(delta, input, weight, {true, false, false}));
+  if (transposed_) return at::mm(rows(delta).reshape({delta.size(0), -1}), matrix(weight).t()).view(input.sizes());
+  return unfolded(at::mm(delta.reshape({delta.size(0), -1}), matrix(weight)), weight.sizes());
+}
+
+// What each position of the small map sees of the large one, [N * h * w, kh * kw * B].
+at::Tensor Convolution::windows(const at::Tensor& large, const at::Tensor& weight) const {
+  const auto padded = all(padding_, 0) ? large
+                                       : at::constant_pad_nd(large, {padding_[1], padding_[1], padding_[0], padding_[0]});
+  return rows(padded)
+      .unfold(1, weight.size(2), stride_[0])
+      .unfold(2, weight.size(3), stride_[1])
+      .permute({0, 1, 2, 4, 5, 3})
+      .reshape({-1, weight.size(1) * weight.size(2) * weight.size(3)});
+}
+
+std::tuple<at::Tensor, at::Tensor> Convolution::weight_gradient(const at::Tensor& delta, const at::Tensor& input,
+                                                                const at::Tensor& weight, bool bias) const {
+  if (!few_positions_) {
+    auto [unused, of_weight, of_bias] = plain_gradients(delta, input, weight, {false, true, bias});
+    return {of_weight, of_bias};
+  }
+  const auto &small = transposed_ ? input : delta, &large = transposed_ ? delta : input;
+  const auto positions = rows(small).reshape({-1, small.size(1)});
+  return {unfolded(at::mm(positions.t(), windows(large, weight)), weight.sizes()),
+          bias ? sum_spatial(delta).sum(0) : at::Tensor()};
+}
+
+std::tuple<at::Tensor, at::Tensor, at::Tensor> Convolution::plain_gradients(const at::Tensor& delta,
+                                                                            const at::Tensor& input,
+                                                                            const at::Tensor& weight,
+                                                                            std::array<bool, 3> mask) const {
+  // The channel dimension of `delta` is that of the bias.
+  return at::convolution_backward(delta, input, weight, at::IntArrayRef{delta.size(1)}, stride_, padding_, dilation_,
+                                  transposed_, output_padding_, groups_, mask);
+}
+
+namespace {
+
+using torch::autograd::AutogradContext;
+using torch::autograd::variable_list;
+
+struct ProductConv : torch::autograd::Function<ProductConv> {
+  static at::Tensor forward(AutogradContext* ctx, const at::Tensor& input, const at::Tensor& weight,
+                            const std::optional<at::Tensor>& bias, const c10::intrusive_ptr<Convolution>& conv) {
+    ctx->saved_data["conv"] = c10::IValue::make_capsule(conv);
+    ctx->saved_data["bias"] = bias.has_value();
+    ctx->save_for_backward({input, weight});
+    return conv->forward(input, weight, bias);
+  }
+
+  static variable_list backward(AutogradContext* ctx, variable_list grads) {
+    const auto saved = ctx->get_saved_variables();
+    const auto &input = saved[0], &weight = saved[1], &delta = grads[0];
+    const auto conv = c10::static_intrusive_pointer_cast<Convolution>(ctx->saved_data.at("conv").toCapsule());
+    const std::array<bool, 3> needed{ctx->needs_input_grad(0), ctx->needs_input_grad(1),
+                                     ctx->saved_data.at("bias").toBool() && ctx->needs_input_grad(2)};
+    at::Tensor of_input, of_weight, of_bias;
+    if (at::GradMode::is_enabled()) {
+      std::tie(of_input, of_weight, of_bias) = conv->plain_gradients(delta, input, weight, needed);
+      return {of_input, of_weight, of_bias, at::Tensor()};
+    }
+    if (needed[0]) of_input = conv->input_gradient(delta, input, weight);
+    if (needed[1]) {
+      std::tie(of_weight, of_bias) = conv->weight_gradient(delta, input, weight, needed[2]);
+    } else if (needed[2]) {
+      of_bias = sum_spatial(delta).sum(0);
+    }
+    return {of_input, of_weight, of_bias, at::Tensor()};
+  }
+};
+
+}  // namespace
+
+}  // namespace tandem
+
+using namespace tandem;
+
+extern "C" {
+
+char* tandem_ext_conv(const at::Tensor* input, const at::Tensor* weight, const at::Tensor* bias,
+                      const ConvShape* shape, at::Tensor** out) {
+  return guard([&] {
+    const auto conv = c10::make_intrusive<Convolution>(*shape, *input, *weight);
+    *out = new at::Tensor(conv->by_product() ? ProductConv::apply(*input, *weight, optional(bias), conv)
+                                             : conv->forward(*input, *weight, optional(bias)));
+  });
+}
+
+}  // extern "C"

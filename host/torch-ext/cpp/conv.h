@@ -1,0 +1,55 @@
+// Convolutions, some of whose passes are matrix products where that is faster.
+//
+// A convolution joins a small map [N, A, h, w] (its output; its input if transposed) and a large one [N, B, H, W]
+// through weights [A, B, kh, kw]. On the CPU two kinds are slow in oneDNN (docs/performance.md has the figures): where the
+// small map is a single position a convolution is a matrix product, and where it has few of them the weights' gradient
+// is one over the large map's windows.
+#pragma once
+
+#include <ATen/core/ivalue.h>
+
+#include <array>
+#include <tuple>
+
+#include "ext.h"
+
+namespace tandem {
+
+// As Rust hands it over.
+struct ConvShape {
+  Ints stride, padding, output_padding, dilation;
+  int64_t groups;
+  bool transposed;
+};
+
+class Convolution : public torch::CustomClassHolder {
+ public:
+  Convolution(const ConvShape& shape, const at::Tensor& input, const at::Tensor& weight);
+
+  // Whether any pass is a matrix product.
+  bool by_product() const { return few_positions_; }
+
+  at::Tensor forward(const at::Tensor& input, const at::Tensor& weight, const std::optional<at::Tensor>& bias) const;
+  at::Tensor input_gradient(const at::Tensor& delta, const at::Tensor& input, const at::Tensor& weight) const;
+  // Of the weight, and of the bias where it is asked for.
+  std::tuple<at::Tensor, at::Tensor> weight_gradient(const at::Tensor& delta, const at::Tensor& input,
+                                                     const at::Tensor& weight, bool bias) const;
+  // libtorch's own, which it can differentiate again.
+  std::tuple<at::Tensor, at::Tensor, at::Tensor> plain_gradients(const at::Tensor& delta, const at::Tensor& input,
+                                                                 const at::Tensor& weight,
+                                                                 std::array<bool, 3> mask) const;
+
+ private:
+  at::Tensor windows(const at::Tensor& large, const at::Tensor& weight) const;
+
+  std::vector<int64_t> stride_, padding_, output_padding_, dilation_;
+  int64_t groups_;
+  bool transposed_;
+  bool few_positions_ = false;
+  bool one_position_ = false;
+};
+
+// The sum over every dimension but the first two.
+at::Tensor sum_spatial(const at::Tensor& delta);
+
+}  // namespace tandem
