@@ -1,4 +1,4 @@
-"""What the project promises: least ratios of times, by network, device and precision, and how a run's ratios compare."""
+"""What the project promises: least ratios of times, by network, device and precision; and whether a run keeps them."""
 
 from __future__ import annotations
 

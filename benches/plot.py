@@ -34,17 +34,15 @@ def draw(axes: Axes, result: dict[str, Any]) -> None:
     times = [{key: 1e3 * t for key, t in row["seconds_per_step"].items()} for row in rows.values()]
     middles = [t["median"] for t in times]
     errors = [[t["median"] - t["min"] for t in times], [t["max"] - t["median"] for t in times]]
-    bars = axes.barh(list(rows), middles, xerr=errors, capsize=3, color=[colour(name) for name in rows])
+    axes.barh(list(rows), middles, xerr=errors, capsize=3, color=[colour(name) for name in rows])
     labels = [
         f"{middle:.1f} ms, {row['images_per_s']:.0f}/s" for middle, row in zip(middles, rows.values(), strict=True)
     ]
-    # At the bars' feet: nothing there can meet the lines from the fastest to the slowest round.
-    for bar, label in zip(bars, labels, strict=True):
-        axes.annotate(
-            label, (0, bar.get_y() + bar.get_height() / 2), (4, 0), textcoords="offset points", va="center", size=8
-        )
+    for i, (t, label) in enumerate(zip(times, labels, strict=True)):
+        axes.annotate(label, (t["max"], i), (6, 0), textcoords="offset points", va="center", size=8)
     axes.invert_yaxis()
-    axes.set_xlim(left=0)
+    # Room for the labels.
+    axes.set_xlim(0, 1.25 * max(t["max"] for t in times))
     axes.set_xlabel("ms/step, median; lines from the fastest to the slowest round")
     work, machine = result["work"], result["machine"]
     precision = result["precision"] + (" (a*: float32)" if result["precision"] != "float32" else "")

@@ -52,7 +52,7 @@ def updated(module: nn.Module, loss: Tensor) -> list[Tensor]:
 
 
 def fresh(work: Work, style: Style) -> Gan:
-    """Networks in float64, the same ones each time, with scores of several units: gamma is far from one number for all."""
+    """The same networks each time, in float64, with scores of several units: gamma is far from one number for all."""
     gan = build(work, torch.device("cpu"), style)
     for net in (gan.generator, gan.discriminator):
         net.double()

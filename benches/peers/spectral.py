@@ -56,7 +56,7 @@ class SharedSpectralNorm:
         return SharedSpectralNorm(layers) if layers else None
 
     def normalise(self, iterate: bool, narrow: torch.dtype | None = None) -> None:
-        """Gives each layer its weight for the passes that follow; in the type that autocast would make of it each time."""
+        """Gives each layer its weight for the passes that follow, in the type that autocast would make it in each."""
         weights, us, vs = ([getattr(layer, name) for layer in self.layers] for name in NAMES)
         if iterate:
             with torch.no_grad():

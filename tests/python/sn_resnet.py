@@ -67,7 +67,7 @@ class UpBlock(nn.Module):
 
 
 class DownBlock(nn.Module):
-    """[b, c, h, w] to [b, channels, h/2, w/2], or of the same pixels. The first block takes an image: no ReLU before."""
+    """[b, c, h, w] to [b, channels, h/2, w/2], or of the same pixels. The first takes an image: no ReLU before it."""
 
     def __init__(self, inputs: int, channels: int, halves: bool, first: bool) -> None:
         super().__init__()
