@@ -2,11 +2,12 @@
 
 Run by `python serve.py --self-test`, with `--compiled` for the compiled steps too. SGD takes Adam's place, so that an
 update shows the gradient's size as well; D's update is checked to happen before G's gradient in two stages and after
-it in one. On a machine with CUDA the peers that replay a graph are checked too, with `--compiled`.
+it in one. A replayed CUDA graph is checked against its step in eager mode, with `--compiled` where there is CUDA.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -28,6 +29,7 @@ CASES = (
 RATE = 1e-3
 # A bias before a norm has a gradient of nothing but rounding: errors are over at least this part of its network's.
 LEAST = 1e-4
+REPLAYS = 3
 
 
 class Fixed(Gan):
@@ -51,9 +53,9 @@ def updated(module: nn.Module, loss: Tensor) -> list[Tensor]:
     return [(p - RATE * g).detach() for p, g in zip(parameters, gradients, strict=True)]
 
 
-def fresh(work: Work, style: Style) -> Gan:
+def fresh(work: Work, style: Style, device: str = "cpu") -> Gan:
     """The same networks each time, in float64, with scores of several units: gamma is far from one number for all."""
-    gan = build(work, torch.device("cpu"), style)
+    gan = build(work, torch.device(device), style)
     for net in (gan.generator, gan.discriminator):
         net.double()
     with torch.no_grad():
@@ -83,15 +85,22 @@ def reference(name: str, work: Work, real: Tensor, latents: list[Tensor]) -> lis
     return [updated(g, softplus(-score_fake).mean()), after_d]
 
 
-def check(name: str, peer: Peer, work: Work) -> float:
-    base = fresh(work, replace(peer.style, compiled=False, graph=False))
+def trainee(work: Work, style: Style, latents: Iterator[Tensor], device: str = "cpu") -> Gan:
+    """What the peer trains, but for SGD and given latents."""
+    base = fresh(work, replace(style, compiled=False, graph=False), device)
     g, d = base.generator, base.discriminator
     gan = Fixed(g, d, SGD(g.parameters(), RATE), SGD(d.parameters(), RATE), base.device, base.spectral)
-    if peer.style.compiled:
+    if style.compiled:
         gan = compiled(gan)
+    gan.latents = latents
+    return gan
+
+
+def check(name: str, peer: Peer, work: Work) -> float:
     latents = [torch.randn(work.batch, work.latent, 1, 1, dtype=torch.float64) for _ in range(2)]
-    gan.latents = iter(latents)
-    real = next(real_batches(work, base.device, peer.style, 1)).double()
+    gan = trainee(work, peer.style, iter(latents))
+    g, d = gan.generator, gan.discriminator
+    real = next(real_batches(work, gan.device, peer.style, 1)).double()
     before = [[p.detach().clone() for p in net.parameters()] for net in (g, d)]
     wanted = reference(name, work, real, latents)
     peer.step(gan, real)
@@ -106,11 +115,36 @@ def check(name: str, peer: Peer, work: Work) -> float:
     return worst
 
 
+def parameters(gan: Gan) -> list[Tensor]:
+    return [p.detach().clone() for net in (gan.generator, gan.discriminator) for p in net.parameters()]
+
+
+def check_graph(name: str, peer: Peer, work: Work, device: str = "cuda") -> float:
+    """How far some replays take the parameters from where as many eager steps do, over what the steps change."""
+    latent = torch.randn(work.batch, work.latent, 1, 1, dtype=torch.float64, device=device)
+    styles = (replace(peer.style, compiled=False), peer.style)
+    eager, graph = (trainee(work, style, itertools.repeat(latent), device) for style in styles)
+    real = next(real_batches(work, eager.device, peer.style, 1)).double()
+    before = parameters(eager)
+    for _ in range(WARMUP + REPLAYS):
+        peer.step(eager, real)
+    replay = captured(peer.step, graph, real)
+    for _ in range(REPLAYS):
+        replay(graph, real)
+    after = parameters(eager)
+    changes = [(a - b).norm() for a, b in zip(after, before, strict=True)]
+    least = LEAST * max(changes)
+    assert max(changes) > 0, f"{name}: a step that changes nothing proves nothing"
+    found = zip(parameters(graph), after, changes, strict=True)
+    return max(((p - a).norm() / max(change, least)).item() for p, a, change in found)
+
+
 def main(with_compiled: bool = False) -> None:
     torch.set_num_threads(1)
     for name, peer in PEERS.items():
-        if peer.style.graph or (peer.style.compiled and not with_compiled):
+        if peer.style.compiled and not with_compiled or peer.style.graph and not torch.cuda.is_available():
             continue
-        errors = [check(name, peer, work) for work in CASES]
+        judge = check_graph if peer.style.graph else check
+        errors = [judge(name, peer, work) for work in CASES]
         assert max(errors) < 1e-10, f"{name}: relative errors {errors}"
         print(f"{name:<12} relative error of the updates {max(errors):.1e}")
