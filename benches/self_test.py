@@ -61,8 +61,6 @@ else:
         else: answer(per_step * int(line), int(line))
 """
 SMALL = ["--size", "32", "--width", "16", "--batch", "2", "--latent", "8", "--threads", "1"]
-
-
 # Ceilings that take no time, for the tests of something else.
 CEILINGS = {"device": "none", "threads": 1, "torch": "2.11", "copy_gb_per_s": 1.0}
 CEILINGS["gemm_gflop_per_s"] = {"float32": 100.0, "bfloat16": 200.0}
