@@ -1,7 +1,8 @@
 """A contestant's process and its line protocol, the same for `tandem __steps` and for the PyTorch peers.
 
 The child prints `ready`; for each line `K` on its stdin it runs K training steps and prints one JSON line
-`{"seconds": s, "steps": K}`; it ends when its stdin closes. Its stderr is kept and shown if it fails.
+`{"seconds": s, "steps": K}`, to which it may add `peak_mb`, the peak of its tensors on its device; it ends when its
+stdin closes. Its stderr is kept and shown if it fails.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ import threading
 from types import TracebackType
 from typing import IO
 
+from memory import forget_peak, status_mb
+
 
 class ChildError(Exception):
     """A contestant that does not keep to the protocol, with what it said last."""
@@ -23,6 +26,8 @@ class Child:
     def __init__(self, name: str, command: list[str], threads: int, timeout: float = 300.0) -> None:
         self.name = name
         self.timeout = timeout
+        # The largest `peak_mb` that the child has told.
+        self.device_peak_mb: float | None = None
         self.errors: IO[str] = tempfile.TemporaryFile("w+", encoding="utf-8")
         count = {key: str(threads) for key in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")}
         try:
@@ -39,6 +44,28 @@ class Child:
         line = self._line()
         if line != "ready":
             raise self._error(f"expected `ready`, found {line!r}")
+        # MB in this machine's memory: networks built, not one step done; and before the first round, once known.
+        self.at_ready_mb = status_mb(self.process.pid, "VmRSS")
+        self.before_rounds_mb = float("nan")
+        self.peak_of_rounds = False
+
+    def warm_up(self, steps: int) -> None:
+        """The steps that do not count: their memory neither, where Linux lets us forget its peak."""
+        self.run(steps)
+        self.before_rounds_mb = status_mb(self.process.pid, "VmRSS")
+        self.peak_of_rounds = forget_peak(self.process.pid)
+
+    def memory(self) -> dict[str, float | bool | None]:
+        """MB, of the process and, if it says so, of its device; to be asked before the child ends."""
+        peak = status_mb(self.process.pid, "VmHWM")
+        return {
+            "at_ready_mb": self.at_ready_mb,
+            "before_rounds_mb": self.before_rounds_mb,
+            "peak_mb": peak,
+            "peak_over_ready_mb": peak - self.at_ready_mb,
+            "peak_of_rounds_only": self.peak_of_rounds,
+            "device_peak_mb": self.device_peak_mb,
+        }
 
     def run(self, steps: int) -> float:
         """Seconds that `steps` steps took, by the child's own clock."""
@@ -52,6 +79,8 @@ class Child:
         try:
             answer = json.loads(line)
             ran, seconds = int(answer["steps"]), float(answer["seconds"])
+            if "peak_mb" in answer:
+                self.device_peak_mb = max(self.device_peak_mb or 0.0, float(answer["peak_mb"]))
         except (ValueError, KeyError, TypeError):
             raise self._error(f"expected seconds and steps as JSON, found {line!r}") from None
         if ran != steps or not seconds > 0:

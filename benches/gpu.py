@@ -3,8 +3,10 @@
     python3 benches/gpu.py --tandem target/release/tandem --plugins target/release --out results
 
 The machine needs Python with torch 2.11 for CUDA and safetensors; no Rust, no network. Right comes before fast: the
-plugins' proofs on both devices, a short run, its weights in PyTorch; then tandem and the peers side by side. One
-table at the end, all figures in OUT/gpu.json. Exit code 0 only if every check passed.
+plugins' proofs on both devices, a short run, its weights in PyTorch; then tandem and the peers side by side, first in
+float32 in eager mode, then in bfloat16 with the compiled peers and CUDA graphs. A peer that fails there is left out
+and the check fails, with the others' figures kept. All figures are in OUT/gpu.json. Exit code 0 only if every check
+passed.
 
 The binary finds libtorch in this Python's torch: its `lib` folder is passed as LD_LIBRARY_PATH for libtorch_cpu.so
 and as TANDEM_LIBTORCH for libtorch_cuda.so, which the host opens itself.
@@ -29,8 +31,19 @@ HERE = Path(__file__).resolve().parent
 TOLERANCE = 1e-10
 
 
+# What each side-by-side run adds. Compiling takes a minute or more for each peer, so it is done for one run only.
+RUNS = {
+    "float32": ["--fixed-cost", "--peers", "a2", "a1", "b2", "b1", "b1-joined"],
+    "bfloat16": ["--keep-going"],
+}
+
+
 class CheckError(Exception):
-    """A check that failed, and why."""
+    """A check that failed, why, and what it printed before."""
+
+    def __init__(self, why: str, output: str = "") -> None:
+        super().__init__(why)
+        self.output = output
 
 
 @dataclass
@@ -65,7 +78,8 @@ class Machine:
         except OSError as error:
             raise CheckError(f"cannot start {words[0]}: {error}") from None
         if done.returncode != 0:
-            raise CheckError(f"exit code {done.returncode}: {(done.stderr or done.stdout).strip()[-1500:]}")
+            why = (done.stderr or done.stdout).strip()[-1500:]
+            raise CheckError(f"exit code {done.returncode}: {why}", done.stdout)
         return done.stdout
 
 
@@ -111,14 +125,22 @@ def check_weights(machine: Machine, args: argparse.Namespace) -> str:
     return said[said.index("max_abs_difference") :].strip()
 
 
-def bench(machine: Machine, args: argparse.Namespace) -> dict[str, Any]:
-    result = args.out / "side_by_side.json"
-    print(machine.run(
-        sys.executable, HERE / "side_by_side.py", "--tandem", args.tandem, "--device", args.device,
-        "--rounds", args.rounds, "--steps", args.steps, "--warmup", args.steps, "--fixed-cost", "--json", result,
-        *args.bench,
-    ))  # fmt: skip
-    return json.loads(result.read_text(encoding="utf-8"))
+def bench(machine: Machine, args: argparse.Namespace, precision: str, measured: dict[str, Any]) -> str:
+    """One side-by-side run; its figures, as far as there are any, go into `measured`."""
+    result = args.out / f"side_by_side-{precision}.json"
+    try:
+        print(machine.run(
+            sys.executable, HERE / "side_by_side.py", "--tandem", args.tandem, "--device", args.device,
+            "--rounds", args.rounds, "--steps", args.steps, "--warmup", args.steps, "--precision", precision,
+            "--json", result, *RUNS[precision], *args.bench,
+        ))  # fmt: skip
+    except CheckError as error:
+        print(error.output)
+        raise
+    finally:
+        if result.is_file():
+            measured[precision] = json.loads(result.read_text(encoding="utf-8"))
+    return f"{args.rounds} rounds of {args.steps} steps"
 
 
 def attempt(name: str, check: Callable[[], str]) -> Row:
@@ -160,11 +182,8 @@ def main(argv: list[str] | None = None) -> int:
     rows.append(attempt("weights in PyTorch", lambda: check_weights(machine, args)))
     measured: dict[str, Any] = {}
 
-    def side_by_side() -> str:
-        measured.update(bench(machine, args))
-        return f"{args.rounds} rounds of {args.steps} steps"
-
-    rows.append(attempt("side by side", side_by_side))
+    for precision in RUNS:
+        rows.append(attempt(f"{precision} side by side", lambda p=precision: bench(machine, args, p, measured)))
     result = {"checks": [asdict(row) for row in rows], "bench": measured}
     (args.out / "gpu.json").write_text(json.dumps(result, indent=1), encoding="utf-8")
     return 0 if all(row.ok for row in rows) else 1

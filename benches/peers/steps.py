@@ -1,19 +1,23 @@
-"""Training steps in PyTorch eager: as the paper's authors write them, and as well as we can.
+"""Training steps in PyTorch: as the paper's authors write them, and as well as we can.
 
 Every step takes one batch of real images and updates both networks once, with DCGAN's non-saturating loss. The
 authors' way of writing is described from their public scripts; the code here is our own. FLOPs are in units of one
 pass of a batch through a network (T^g, T^d; see docs/performance.md).
+
+The best steps are the same in eager mode, compiled and captured: what `Style` says is done to the networks or around
+the step, never in it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from models import Gan
+from models import Gan, Style
 
 Step = Callable[[Gan, Tensor], None]
 
@@ -89,14 +93,20 @@ def a1(gan: Gan, real: Tensor) -> None:
 
 def b2(gan: Gan, real: Tensor) -> None:
     """Best two stages: D's fakes serve G's step, D frozen in it, nothing read by the host. 3 T^g + 8 T^d."""
-    fake = gan.generator(gan.draw(len(real)))
-    loss_d = F.softplus(-gan.discriminator(real)).mean() + F.softplus(gan.discriminator(fake.detach())).mean()
+    gan.normalise(iterate=True)
+    with gan.autocast():
+        fake = gan.generator(gan.draw(len(real)))
+        score_real, score_fake = gan.discriminator(real), gan.discriminator(fake.detach())
+    loss_d = F.softplus(-score_real.to(gan.dtype)).mean() + F.softplus(score_fake.to(gan.dtype)).mean()
     gan.optimizer_d.zero_grad()
     loss_d.backward()
     gan.optimizer_d.step()
 
     gan.discriminator.requires_grad_(False)
-    loss_g = F.softplus(-gan.discriminator(fake)).mean()
+    gan.normalise(iterate=False)
+    with gan.autocast():
+        score_fake = gan.discriminator(fake)
+    loss_g = F.softplus(-score_fake.to(gan.dtype)).mean()
     gan.optimizer_g.zero_grad()
     loss_g.backward()
     gan.optimizer_g.step()
@@ -105,39 +115,64 @@ def b2(gan: Gan, real: Tensor) -> None:
 
 def b1(gan: Gan, real: Tensor) -> None:
     """Best one stage: L_D back through D to the fakes, times gamma into G, nothing read by the host. 3 T^g + 6 T^d."""
-    fake = gan.generator(gan.draw(len(real)))
-    leaf = fake.detach().requires_grad_()
-    score_real, score_fake = gan.discriminator(real), gan.discriminator(leaf)
-    _one_stage_backward(gan, score_real, score_fake, fake, lambda: leaf.grad)
+    gan.normalise(iterate=True)
+    with gan.autocast():
+        fake = gan.generator(gan.draw(len(real)))
+        leaf = fake.detach().requires_grad_()
+        score_real, score_fake = gan.discriminator(real), gan.discriminator(leaf)
+    _one_stage_backward(gan, score_real, score_fake, fake, leaf)
 
 
 def b1_joined(gan: Gan, real: Tensor) -> None:
     """As `b1` with real and fake in one call of D, which is exact for a D without BatchNorm."""
-    fake = gan.generator(gan.draw(len(real)))
-    leaf = fake.detach().requires_grad_()
-    score_real, score_fake = gan.discriminator(torch.cat((real, leaf))).split(len(real))
-    _one_stage_backward(gan, score_real, score_fake, fake, lambda: leaf.grad)
+    gan.normalise(iterate=True)
+    with gan.autocast():
+        fake = gan.generator(gan.draw(len(real)))
+        leaf = fake.detach().requires_grad_()
+        score_real, score_fake = gan.discriminator(torch.cat((real.to(leaf.dtype), leaf))).split(len(real))
+    _one_stage_backward(gan, score_real, score_fake, fake, leaf)
 
 
-def _one_stage_backward(
-    gan: Gan, score_real: Tensor, score_fake: Tensor, fake: Tensor, at_fake: Callable[[], Tensor]
-) -> None:
+def _one_stage_backward(gan: Gan, score_real: Tensor, score_fake: Tensor, fake: Tensor, leaf: Tensor) -> None:
     count = len(score_real)
     with torch.no_grad():
+        s_r, s_f = score_real.to(gan.dtype), score_fake.to(gan.dtype)
         # dL_D/ds_r, dL_D/ds_f and gamma = (dL_G/ds_f) / (dL_D/ds_f) of the non-saturating loss, in closed form.
-        g_r = -torch.sigmoid(-score_real) / count
-        g_f = torch.sigmoid(score_fake) / count
-        gamma = -torch.exp(-score_fake)
+        g_r = -torch.sigmoid(-s_r) / count
+        g_f = torch.sigmoid(s_f) / count
+        gamma = -torch.exp(-s_f)
     gan.optimizer_d.zero_grad()
     gan.optimizer_g.zero_grad()
-    torch.autograd.backward((score_real, score_fake), (g_r, g_f))
-    fake.backward(at_fake() * gamma.view(-1, 1, 1, 1))
+    torch.autograd.backward((score_real, score_fake), (g_r.to(score_real.dtype), g_f.to(score_fake.dtype)))
+    fake.backward(leaf.grad * gamma.to(fake.dtype).view(-1, 1, 1, 1))
     gan.optimizer_d.step()
     gan.optimizer_g.step()
 
 
-STEPS: dict[str, Step] = {
-    "a2": a2, "a2-attached": a2_attached, "a1": a1, "b2": b2, "b1": b1, "b1-joined": b1_joined
+@dataclass(frozen=True)
+class Peer:
+    step: Step
+    style: Style = Style()
+
+
+BEST = Style(best=True)
+COMPILED = Style(best=True, compiled=True)
+# Only on CUDA.
+GRAPH = Style(best=True, compiled=True, graph=True)
+PEERS: dict[str, Peer] = {
+    "a2": Peer(a2),
+    "a2-attached": Peer(a2_attached),
+    "a1": Peer(a1),
+    "b2": Peer(b2, BEST),
+    "b1": Peer(b1, BEST),
+    "b1-joined": Peer(b1_joined, BEST),
+    "b2-compiled": Peer(b2, COMPILED),
+    "b1-compiled": Peer(b1, COMPILED),
+    "b2-graph": Peer(b2, GRAPH),
+    "b1-graph": Peer(b1, GRAPH),
 }
-# The authors take Adam as PyTorch gives it; the best steps take the fused one.
-FUSED = ("b2", "b1", "b1-joined")
+
+
+def offered(device: str) -> list[str]:
+    """The peers that run on a device."""
+    return [name for name, peer in PEERS.items() if device.startswith("cuda") or not peer.style.graph]

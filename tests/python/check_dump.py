@@ -3,7 +3,8 @@
     python check_dump.py FILE.safetensors... [--tolerance 1e-10]
 
 A file holds, in float64:
-  metadata               `method`, a key of `losses.LOSSES`, and its options
+  metadata               `method`, a key of `losses.LOSSES`, and its options; `network`, if it is one of them, says
+                         which twin computes the step: `sn_resnet.py` for "resnet", else `dcgan.py`
   generator.*, discriminator.*   the weights and buffers before the step, by state_dict name
   latents, real          the batch
   labels                 its labels [b], where the networks take them
@@ -30,7 +31,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
-from dcgan import Discriminator, Generator
+import dcgan
+import sn_resnet
 from losses import losses
 
 Tensors = dict[str, Tensor]
@@ -48,8 +50,9 @@ def gradients(loss: Tensor, module: nn.Module) -> Tensors:
 
 def expected(tensors: Mapping[str, Tensor], method: str, options: Mapping[str, str]) -> dict[str, Tensors]:
     """Scores, seeds and both networks' gradients, from the weights and the batch alone."""
-    generator = Generator.from_state(under(tensors, "generator")).train()
-    discriminator = Discriminator.from_state(under(tensors, "discriminator")).train()
+    twin = sn_resnet if options.get("network") == "resnet" else dcgan
+    generator = twin.Generator.from_state(under(tensors, "generator")).train()
+    discriminator = twin.Discriminator.from_state(under(tensors, "discriminator")).train()
     discriminator.hold_power_iteration()
     loss_d, loss_g = losses(method, options, under(tensors, "state"))
 

@@ -20,6 +20,7 @@ from torch import Tensor
 
 import check_dump
 import load_weights
+import sn_resnet
 from dcgan import Discriminator, Generator
 from losses import losses
 
@@ -44,8 +45,12 @@ def one_stage(
 
 def make_dump(path: Path, method: str, options: dict[str, str], norm: str, size: int, channels: int) -> None:
     torch.manual_seed(7)
-    generator = Generator(size, channels, width=16, latent=12).double().train()
-    discriminator = Discriminator(size, channels, width=16, norm=norm).double().train()
+    if options.get("network") == "resnet":
+        generator = sn_resnet.Generator(channels, width=4, latent=12).double().train()
+        discriminator = sn_resnet.Discriminator(channels, width=4).double().train()
+    else:
+        generator = Generator(size, channels, width=16, latent=12).double().train()
+        discriminator = Discriminator(size, channels, width=16, norm=norm).double().train()
     with torch.no_grad():
         discriminator.score.weight.mul_(40)  # scores spread over several units
     z = torch.randn(6, 12, dtype=torch.float64)
@@ -96,6 +101,7 @@ def test_dumps(folder: Path) -> None:
     path = folder / "dump.safetensors"
     cases = [(m, v, norm, 32, 1) for m, v in METHODS for norm in ("group", "batch")]
     cases += [("dcgan", {"loss": "non-saturating"}, "spectral", 32, 3), ("lsgan", {"coding": "pearson"}, "none", 64, 3)]
+    cases.append(("sngan", {"loss": "non-saturating", "network": "resnet"}, "spectral", 32, 3))
     for case in cases:
         make_dump(path, *case)
         assert code(check_dump, path) == 0, case

@@ -119,11 +119,17 @@ fn pytorch_gets_the_same_step() {
         ("bgan", "target=log-z"),
         ("wgan-gp", "norm=none"),
         ("r3gan-loss", "norm=none"),
+        ("sngan", "loss=non-saturating network=resnet latent_size=8"),
+        ("sngan", "loss=hinge network=resnet latent_size=8 conditional=true"),
     ];
     let mut dumps = Vec::new();
-    for (i, (plugin, option)) in cases.into_iter().enumerate() {
+    for (i, (plugin, options)) in cases.into_iter().enumerate() {
         let dump = here.path(&format!("{i}-{plugin}.safetensors"));
-        tandem(&["plugin", "check", plugin, "--set", option, "--set", "width=8", "--dump", &dump]).assert().success();
+        let mut check = tandem(&["plugin", "check", plugin, "--image-size", "32", "--dump", &dump]);
+        for option in options.split(' ').chain(["width=8"]) {
+            check.args(["--set", option]);
+        }
+        check.assert().success();
         dumps.push(dump);
     }
     python.arg(root().join("tests/python/check_dump.py")).args(dumps).assert().success();
