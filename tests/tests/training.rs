@@ -8,7 +8,7 @@ use std::{
 };
 
 use predicates::{prelude::PredicateBooleanExt as _, str::contains};
-use tandem_tests::{Playground, SHIPPED, binary, root};
+use tandem_tests::{Playground, SHIPPED, binary, root, tandem};
 
 const WEIGHTS: [&str; 4] = ["generator", "generator_ema", "discriminator", "trainer"];
 
@@ -175,6 +175,35 @@ fn whatever_changes_over_a_run_goes_on_as_if_nothing_had_happened() {
         let wanted = f64::midpoint(1.0, (std::f64::consts::PI * 8.0 / 12.0).cos());
         assert!((last["rate_factor"].as_f64().unwrap() - wanted).abs() < 1e-12, "{last}");
     }
+}
+
+#[test]
+fn a_bench_compares_one_stage_with_two_on_the_users_own_config() {
+    let here = Playground::new("plugin = \"wgan-gp\"");
+    let config = here.path("config.toml");
+    let words = ["bench", &config, "--rounds", "2", "--steps", "1", "--warmup", "1"];
+    let output = tandem(&[&words[..], &["--json"]].concat()).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let found: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let ways = found["ways"].as_array().unwrap();
+    let number = |way: &serde_json::Value, key: &str| way[key].as_f64().unwrap();
+    // The penalty's 6 passes of D beside the steps' own.
+    let passes: Vec<_> =
+        ways.iter().map(|w| (number(w, "generator_passes"), number(w, "discriminator_passes"))).collect();
+    assert_eq!(passes, [(3.0, 12.0), (3.0, 14.0), (4.0, 14.0)]);
+    assert!(number(&ways[0], "predicted_ratio") == 1.0 && number(&ways[1], "predicted_ratio") > 1.0);
+    for way in ways {
+        let [least, median, most] = ["min", "median", "max"].map(|k| way["seconds_per_step"][k].as_f64().unwrap());
+        assert!(0.0 < least && least <= median && median <= most, "{way:#}");
+        let phases = way["phases"].as_object().unwrap();
+        assert!(phases.len() == 7 && phases.values().all(|v| v.as_f64().unwrap() >= 0.0), "{way:#}");
+        assert!(phases["penalties"].as_f64().unwrap() > 0.0 && phases["backward"].as_f64().unwrap() > 0.0);
+    }
+    tandem(&words).assert().success().stdout(
+        contains("wgan-gp: 4 images of 1 x 32 x 32 a batch, float32, on the CPU")
+            .and(contains("two stages, D's fakes used again"))
+            .and(contains("ms by phase")),
+    );
 }
 
 #[test]

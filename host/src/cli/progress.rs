@@ -92,6 +92,9 @@ pub(super) fn rounds(count: u64) -> ProgressBar {
 pub(super) fn device(device: tch::Device) -> String {
     match device {
         tch::Device::Cuda(n) => format!("cuda:{n}"),
-        _ => format!("the CPU, {} threads", tch::get_num_threads()),
+        _ => match tch::get_num_threads() {
+            1 => "the CPU, 1 thread".into(),
+            n => format!("the CPU, {n} threads"),
+        },
     }
 }

@@ -13,8 +13,10 @@ namespace tandem {
 
 namespace {
 
-// oneDNN's weight gradient loops over rows of the small map: at 4 positions a row it has half the speed that it has at 8.
+// oneDNN's weight gradient loops over rows of the small map, and is slow where these are short: in bfloat16 always, in
+// float32 where there are many weights (docs/decisions/0005-small-maps-are-matrix-products.md).
 constexpr int64_t FEW_POSITIONS = 16;
+constexpr int64_t MANY_WEIGHTS = 1 << 22;
 
 bool all(const std::vector<int64_t>& values, int64_t wanted) {
   return std::all_of(values.begin(), values.end(), [&](int64_t value) { return value == wanted; });
@@ -71,8 +73,9 @@ Convolution::Convolution(const ConvShape& shape, const at::Tensor& input, const 
     }
     covers = input.size(2) == weight.size(2) && input.size(3) == weight.size(3);
   }
-  few_positions_ = small[0] * small[1] <= FEW_POSITIONS;
   one_position_ = covers && small[0] * small[1] == 1 && all(padding_, 0) && all(output_padding_, 0);
+  const bool slow = input.scalar_type() != at::kFloat || weight.numel() >= MANY_WEIGHTS;
+  few_positions_ = one_position_ || (slow && small[0] * small[1] <= FEW_POSITIONS);
 }
 
 at::Tensor Convolution::forward(const at::Tensor& input, const at::Tensor& weight,

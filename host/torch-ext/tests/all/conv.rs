@@ -11,6 +11,7 @@ struct Case {
     input: [i64; 4],
     weight: [i64; 4],
     forward: bool,
+    /// In float64 and bfloat16; in float32 that of as few weights is where `forward` is.
     weight_gradient: bool,
 }
 
