@@ -34,6 +34,8 @@ fn main() -> Result<(), String> {
         .define("AT_PER_OPERATOR_HEADERS", None)
         // As libtorch was built: some of its classes have more members without it.
         .define("NDEBUG", None)
+        // libtorch's threads are OpenMP's.
+        .flag("-fopenmp")
         .files(sources)
         .try_compile("tandem_torch_ext")
         .map_err(|error| format!("cannot compile cpp/: {error}"))?;
@@ -41,6 +43,7 @@ fn main() -> Result<(), String> {
     println!("cargo:rustc-link-search=native={}", libtorch.join("lib").display());
     println!("cargo:rustc-link-lib=torch_cpu");
     println!("cargo:rustc-link-lib=c10");
+    println!("cargo:rustc-link-lib=gomp");
     // For this crate's own tests; other binaries set theirs.
     println!("cargo:rustc-link-arg=-Wl,-rpath,{}", lib.display());
     Ok(())

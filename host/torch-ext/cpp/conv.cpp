@@ -58,28 +58,62 @@ Convolution::Convolution(const ConvShape& shape, const at::Tensor& input, const 
       dilation_(shape.dilation.vec()),
       groups_(shape.groups),
       transposed_(shape.transposed) {
+  choose(input, weight);
+}
+
+void Convolution::choose(const at::Tensor& input, const at::Tensor& weight) {
+  few_positions_ = one_position_ = winograd_maps_ = false;
+  winograd_.reset();
   const bool plain = input.dim() == 4 && weight.dim() == 4 && stride_.size() == 2 && padding_.size() == 2 &&
                      groups_ == 1 && all(dilation_, 1) && weight.size(2) * weight.size(3) > 1;
   // What is wrong with the sizes is for libtorch to say.
   const bool fits = plain && input.size(1) == weight.size(transposed_ ? 0 : 1) && stride_[0] > 0 && stride_[1] > 0;
   if (!fits || !input.is_cpu() || !fast_kind(input) || input.scalar_type() != weight.scalar_type()) return;
-  std::array<int64_t, 2> small{input.size(2), input.size(3)};
-  bool covers = transposed_;
-  if (!transposed_) {
-    for (size_t d = 0; d < 2; ++d) {
-      const auto size = input.size(2 + d), kernel = weight.size(2 + d);
-      if (size + 2 * padding_[d] < kernel) return;
-      small[d] = positions(size, kernel, stride_[d], padding_[d]);
+  WinogradConv::Map small{input.size(2), input.size(3)}, large = small;
+  for (size_t d = 0; d < 2; ++d) {
+    const auto kernel = weight.size(2 + d);
+    if (transposed_) {
+      large[d] = (small[d] - 1) * stride_[d] + kernel - 2 * padding_[d] + output_padding_[d];
+    } else {
+      small[d] = positions(large[d], kernel, stride_[d], padding_[d]);
     }
-    covers = input.size(2) == weight.size(2) && input.size(3) == weight.size(3);
+    if (small[d] < 1 || large[d] < 1 || large[d] + 2 * padding_[d] < kernel) return;
   }
-  one_position_ = covers && small[0] * small[1] == 1 && all(padding_, 0) && all(output_padding_, 0);
+  const bool covers = transposed_ || (large[0] == weight.size(2) && large[1] == weight.size(3));
+  const auto position_count = small[0] * small[1];
+  one_position_ = covers && position_count == 1 && all(padding_, 0) && all(output_padding_, 0);
+  if (one_position_) {
+    few_positions_ = true;
+    return;
+  }
+  const bool narrow = input.scalar_type() == at::kBFloat16;
+  if (stride_[0] == stride_[1] && padding_[0] == padding_[1]) {
+    winograd_ = WinogradConv::plan(input.scalar_type(), input.size(0), small, large, weight.sizes(), stride_[0],
+                                   padding_[0]);
+  }
+  // oneDNN's bfloat16 products are quicker than the float32 ones that Winograd's are here, but for the largest saving.
+  winograd_maps_ = winograd_.has_value() && (!narrow || stride_[0] == 1);
   const bool slow = input.scalar_type() != at::kFloat || weight.numel() >= MANY_WEIGHTS;
-  few_positions_ = one_position_ || (slow && small[0] * small[1] <= FEW_POSITIONS);
+  few_positions_ = slow && position_count <= FEW_POSITIONS && (narrow || !winograd_);
+}
+
+Convolution Convolution::mirrored(const at::Tensor& delta, const at::Tensor& input, const at::Tensor& weight) const {
+  auto mirror = *this;
+  mirror.transposed_ = !transposed_;
+  mirror.output_padding_.assign(stride_.size(), 0);
+  if (mirror.transposed_) {
+    for (size_t d = 0; d < stride_.size(); ++d) {
+      const auto covered = (delta.size(2 + d) - 1) * stride_[d] + dilation_[d] * (weight.size(2 + d) - 1) + 1;
+      mirror.output_padding_[d] = input.size(2 + d) + 2 * padding_[d] - covered;
+    }
+  }
+  mirror.choose(delta, weight);
+  return mirror;
 }
 
 at::Tensor Convolution::forward(const at::Tensor& input, const at::Tensor& weight,
                                 const std::optional<at::Tensor>& bias) const {
+  if (winograd_maps_) return transposed_ ? winograd_->up(input, weight, bias) : winograd_->down(input, weight, bias);
   if (!one_position_) {
     return at::convolution(input, weight, bias, stride_, padding_, dilation_, transposed_, output_padding_, groups_);
   }
@@ -96,6 +130,7 @@ at::Tensor Convolution::forward(const at::Tensor& input, const at::Tensor& weigh
 
 at::Tensor Convolution::input_gradient(const at::Tensor& delta, const at::Tensor& input,
                                        const at::Tensor& weight) const {
+  if (winograd_maps_) return transposed_ ? winograd_->down(delta, weight, {}) : winograd_->up(delta, weight, {});
   if (!one_position_) return std::get<0>(plain_gradients(delta, input, weight, {true, false, false}));
   if (transposed_) return at::mm(rows(delta).reshape({delta.size(0), -1}), matrix(weight).t()).view(input.sizes());
   return unfolded(at::mm(delta.reshape({delta.size(0), -1}), matrix(weight)), weight.sizes());
@@ -114,14 +149,19 @@ at::Tensor Convolution::windows(const at::Tensor& large, const at::Tensor& weigh
 
 std::tuple<at::Tensor, at::Tensor> Convolution::weight_gradient(const at::Tensor& delta, const at::Tensor& input,
                                                                 const at::Tensor& weight, bool bias) const {
-  if (!few_positions_) {
+  if (!is_ours()) {
     auto [unused, of_weight, of_bias] = plain_gradients(delta, input, weight, {false, true, bias});
     return {of_weight, of_bias};
   }
   const auto &small = transposed_ ? input : delta, &large = transposed_ ? delta : input;
-  const auto positions = rows(small).reshape({-1, small.size(1)});
-  return {unfolded(at::mm(positions.t(), windows(large, weight)), weight.sizes()),
-          bias ? sum_spatial(delta).sum(0) : at::Tensor()};
+  at::Tensor of_weight;
+  if (few_positions_) {
+    const auto positions = rows(small).reshape({-1, small.size(1)});
+    of_weight = unfolded(at::mm(positions.t(), windows(large, weight)), weight.sizes());
+  } else {
+    of_weight = winograd_->weight_gradient(large, small, weight.sizes());
+  }
+  return {of_weight, bias ? sum_spatial(delta).sum(0) : at::Tensor()};
 }
 
 std::tuple<at::Tensor, at::Tensor, at::Tensor> Convolution::plain_gradients(const at::Tensor& delta,
@@ -138,7 +178,7 @@ namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-struct ProductConv : torch::autograd::Function<ProductConv> {
+struct OwnConv : torch::autograd::Function<OwnConv> {
   static at::Tensor forward(AutogradContext* ctx, const at::Tensor& input, const at::Tensor& weight,
                             const std::optional<at::Tensor>& bias, const c10::intrusive_ptr<Convolution>& conv) {
     ctx->saved_data["conv"] = c10::IValue::make_capsule(conv);
@@ -155,7 +195,15 @@ struct ProductConv : torch::autograd::Function<ProductConv> {
                                      ctx->saved_data.at("bias").toBool() && ctx->needs_input_grad(2)};
     at::Tensor of_input, of_weight, of_bias;
     if (at::GradMode::is_enabled()) {
-      std::tie(of_input, of_weight, of_bias) = conv->plain_gradients(delta, input, weight, needed);
+      // To be differentiated again. What penalties ask for, the gradient at the input, is a convolution too.
+      if (needed[0]) {
+        const auto mirror = c10::make_intrusive<Convolution>(conv->mirrored(delta, input, weight));
+        of_input = apply(delta, weight, std::nullopt, mirror);
+      }
+      if (needed[1] || needed[2]) {
+        std::tie(std::ignore, of_weight, of_bias) =
+            conv->plain_gradients(delta, input, weight, {false, needed[1], needed[2]});
+      }
       return {of_input, of_weight, of_bias, at::Tensor()};
     }
     if (needed[0]) of_input = conv->input_gradient(delta, input, weight);
@@ -180,7 +228,7 @@ char* tandem_ext_conv(const at::Tensor* input, const at::Tensor* weight, const a
                       const ConvShape* shape, at::Tensor** out) {
   return guard([&] {
     const auto conv = c10::make_intrusive<Convolution>(*shape, *input, *weight);
-    *out = new at::Tensor(conv->by_product() ? ProductConv::apply(*input, *weight, optional(bias), conv)
+    *out = new at::Tensor(conv->is_ours() ? OwnConv::apply(*input, *weight, optional(bias), conv)
                                              : conv->forward(*input, *weight, optional(bias)));
   });
 }

@@ -1,9 +1,10 @@
-// Convolutions, some of whose passes are matrix products where that is faster.
+// Convolutions, whose passes take the quickest way on the CPU.
 //
 // A convolution joins a small map [N, A, h, w] (its output; its input if transposed) and a large one [N, B, H, W]
-// through weights [A, B, kh, kw]. On the CPU two kinds are slow in oneDNN (docs/performance.md has the figures): where the
-// small map is a single position a convolution is a matrix product, and where it has few of them the weights' gradient
-// is one over the large map's windows.
+// through weights [A, B, kh, kw]. Where the small map is a single position a convolution is a matrix product, and where it
+// has few of them the weights' gradient is one over the large map's windows: oneDNN is slow there
+// (docs/decisions/0005-small-maps-are-matrix-products.md). Of the others, those that winograd.h serves take fewer
+// multiplications (0006-fewer-multiplications.md). The rest is libtorch's.
 #pragma once
 
 #include <ATen/core/ivalue.h>
@@ -12,6 +13,7 @@
 #include <tuple>
 
 #include "ext.h"
+#include "winograd_conv.h"
 
 namespace tandem {
 
@@ -26,8 +28,10 @@ class Convolution : public torch::CustomClassHolder {
  public:
   Convolution(const ConvShape& shape, const at::Tensor& input, const at::Tensor& weight);
 
-  // Whether any pass is a matrix product.
-  bool by_product() const { return few_positions_; }
+  // Whether any pass is our own.
+  bool is_ours() const { return few_positions_ || winograd_.has_value(); }
+  // The convolution that gives this one's gradient at an input of these sizes: transposed if this is not, and so on.
+  Convolution mirrored(const at::Tensor& delta, const at::Tensor& input, const at::Tensor& weight) const;
 
   at::Tensor forward(const at::Tensor& input, const at::Tensor& weight, const std::optional<at::Tensor>& bias) const;
   at::Tensor input_gradient(const at::Tensor& delta, const at::Tensor& input, const at::Tensor& weight) const;
@@ -40,6 +44,7 @@ class Convolution : public torch::CustomClassHolder {
                                                                  std::array<bool, 3> mask) const;
 
  private:
+  void choose(const at::Tensor& input, const at::Tensor& weight);
   at::Tensor windows(const at::Tensor& large, const at::Tensor& weight) const;
 
   std::vector<int64_t> stride_, padding_, output_padding_, dilation_;
@@ -47,6 +52,8 @@ class Convolution : public torch::CustomClassHolder {
   bool transposed_;
   bool few_positions_ = false;
   bool one_position_ = false;
+  std::optional<WinogradConv> winograd_;
+  bool winograd_maps_ = false;
 };
 
 // The sum over every dimension but the first two.

@@ -43,29 +43,33 @@ const CASES: [Case; 10] = [
     Case { weight_gradient: false, ..case(&[1, 1], &[0, 0], [2, 3, 4, 4], [4, 3, 1, 1]) },
 ];
 
-struct Leaves {
-    input: Tensor,
-    weight: Tensor,
-    bias: Tensor,
+pub(crate) struct Leaves {
+    pub(crate) input: Tensor,
+    pub(crate) weight: Tensor,
+    pub(crate) bias: Tensor,
 }
 
 impl Leaves {
     fn new(case: &Case, kind: Kind, channels_last: bool) -> Self {
+        Self::of(&case.conv, &case.input, &case.weight, kind, channels_last)
+    }
+
+    pub(crate) fn of(conv: &Conv<'_>, input: &[i64], weight: &[i64], kind: Kind, channels_last: bool) -> Self {
         let leaf = |size: &[i64], seed| {
             let tensor = randn(size, seed).to_kind(kind);
             let last = channels_last && size.len() == 4;
             let tensor = if last { tensor.permute([0, 2, 3, 1]).contiguous().permute([0, 3, 1, 2]) } else { tensor };
             tensor.set_requires_grad(true)
         };
-        let outputs = case.weight[usize::from(case.conv.transposed)];
-        Self { input: leaf(&case.input, 1), weight: leaf(&case.weight, 2), bias: leaf(&[outputs], 3) }
+        let outputs = weight[usize::from(conv.transposed)];
+        Self { input: leaf(input, 1), weight: leaf(weight, 2), bias: leaf(&[outputs], 3) }
     }
 
-    fn all(&self) -> [&Tensor; 3] {
+    pub(crate) fn all(&self) -> [&Tensor; 3] {
         [&self.input, &self.weight, &self.bias]
     }
 
-    fn plain(&self, conv: &Conv<'_>) -> Tensor {
+    pub(crate) fn plain(&self, conv: &Conv<'_>) -> Tensor {
         let (stride, padding, extra) = (conv.stride, conv.padding, conv.output_padding);
         let bias = Some(&self.bias);
         self.input.convolution(&self.weight, bias, stride, padding, conv.dilation, conv.transposed, extra, conv.groups)

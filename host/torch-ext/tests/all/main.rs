@@ -9,3 +9,4 @@ mod optim;
 mod pivot;
 mod pivot_net;
 mod util;
+mod winograd;
