@@ -1,15 +1,14 @@
-"""What the project promises: least ratios of times, by network, device and precision; and whether a run keeps them."""
+"""What the project promises: least ratios of times, by device and precision; and whether a run keeps them."""
 
 from __future__ import annotations
 
 from statistics import median
 from typing import Any
 
-# (network, device, precision) -> [(slower, faster, least)]. The authors' scripts always run in float32, so a ratio of
-# `a2` in a bfloat16 run is over their float32. What has no row promises nothing: the ResNet's G costs more than its D,
-# and its ratios of FLOPs are others.
-BARS: dict[tuple[str, str, str], list[tuple[str, str, float]]] = {
-    ("dcgan", "cpu", "float32"): [
+# (device, precision) -> [(slower, faster, least)], for every network and size. The authors' scripts always run in
+# float32, so a ratio of `a2` in a bfloat16 run is over their float32.
+BARS: dict[tuple[str, str], list[tuple[str, str, float]]] = {
+    ("cpu", "float32"): [
         ("a2", "tandem-one", 1.6),
         ("a1", "tandem-one", 1.2),
         ("b2", "tandem-one", 1.3),
@@ -18,8 +17,8 @@ BARS: dict[tuple[str, str, str], list[tuple[str, str, float]]] = {
         ("b2-compiled", "tandem-one", 1.0),
         ("b1-compiled", "tandem-one", 1.0),
     ],
-    ("dcgan", "cpu", "bfloat16"): [("a2", "tandem-one", 2.7)],
-    ("dcgan", "cuda", "bfloat16"): [
+    ("cpu", "bfloat16"): [("a2", "tandem-one", 2.7)],
+    ("cuda", "bfloat16"): [
         ("a2", "tandem-one", 5.0),
         ("b1", "tandem-one", 2.0),
         ("b1-compiled", "tandem-one", 1.2),
@@ -39,9 +38,9 @@ def ratios(times: Times, reference: str) -> dict[str, dict[str, float]]:
     return {name: summary([a / b for a, b in zip(mine, times[reference], strict=True)]) for name, mine in times.items()}
 
 
-def judged(times: Times, network: str, device: str, precision: str) -> list[dict[str, Any]]:
+def judged(times: Times, device: str, precision: str) -> list[dict[str, Any]]:
     """The promises about contestants that ran, each with what was found and whether it holds."""
-    promised = BARS.get((network, device.split(":")[0], precision), [])
+    promised = BARS.get((device.split(":")[0], precision), [])
     found = []
     for slow, fast, least in promised:
         if slow in times and fast in times:

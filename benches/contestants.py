@@ -72,6 +72,8 @@ def tandem(name: str, args: Namespace, work: Work, suffix: str = "", repeat: int
     settings, flops_as = TANDEM[name]
     keys = [f"{key}={getattr(work, field)}" for field, key in (KEYS | OWN_KEYS[work.network]).items()]
     machine = [f"device={args.device}", f"threads={args.threads}", f"precision={args.precision}"]
+    if args.device.startswith("cuda"):
+        machine.append("cuda_graph=true")
     words = [word for s in [*settings, *machine, *keys, *args.set] for word in ("--set", s)]
     command = [args.tandem, "__steps", args.config, "--channels", str(work.channels), *words]
     return Contestant(name + suffix, command, flops_as, args.precision, work.batch, repeat)

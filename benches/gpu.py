@@ -3,7 +3,8 @@
     python3 benches/gpu.py --tandem target/release/tandem --plugins target/release --out results
 
 The machine needs Python with torch 2.11 for CUDA and safetensors; no Rust, no network. Right comes before fast: the
-plugins' proofs on both devices, a short run, its weights in PyTorch; then tandem and the peers side by side, first in
+plugins' proofs on both devices, a short run, equal bytes from equal seeds, recorded rounds against plain ones, the run's
+weights in PyTorch; then tandem and the peers side by side, first in
 float32 in eager mode, then in bfloat16 with the compiled peers and CUDA graphs. A peer that fails there is left out
 and the check fails, with the others' figures kept. All figures are in OUT/gpu.json. Exit code 0 only if every check
 passed.
@@ -26,6 +27,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import load_file
 
 HERE = Path(__file__).resolve().parent
 TOLERANCE = 1e-10
@@ -103,14 +105,43 @@ def check_plugins(machine: Machine, args: argparse.Namespace, device: str) -> st
     return f"{len(errors)} plugins, largest relative error {max(errors):.1e}"
 
 
-def check_train(machine: Machine, args: argparse.Namespace) -> str:
-    run = args.out / "run"
-    every = [f"steps={args.train_steps}", f"checkpoint_every={args.train_steps}", f"device={args.device}"]
+def train(machine: Machine, args: argparse.Namespace, name: str, steps: int, *settings: str) -> Path:
+    """A run in OUT/`name`; its generator's file."""
+    run = args.out / name
+    every = [f"steps={steps}", f"checkpoint_every={steps}", f"device={args.device}", *settings]
     machine.run(args.tandem, "train", args.train_config, "--out", run, *[w for s in every for w in ("--set", s)])
-    weights = run / "checkpoints" / f"step-{args.train_steps}" / "generator.safetensors"
+    weights = run / "checkpoints" / f"step-{steps}" / "generator.safetensors"
     if not weights.is_file():
         raise CheckError(f"{weights} was not written")
+    return weights
+
+
+def check_train(machine: Machine, args: argparse.Namespace) -> str:
+    train(machine, args, "run", args.train_steps)
     return f"{args.train_steps} steps of {Path(args.train_config).stem}"
+
+
+def check_deterministic(machine: Machine, args: argparse.Namespace) -> str:
+    a, b = (train(machine, args, f"deterministic-{i}", 50, "deterministic=true").read_bytes() for i in "ab")
+    if a != b:
+        raise CheckError("two runs of one seed with `deterministic = true` differ")
+    return "two runs of 50 steps, equal bytes"
+
+
+def check_graph(machine: Machine, args: argparse.Namespace) -> str:
+    """Replayed rounds against plain ones: the same weights, but for the order of float32 sums."""
+    plain, graph = (
+        load_file(train(machine, args, f"graph-{on}", 20, "deterministic=true", f"cuda_graph={on}"))
+        for on in ("false", "true")
+    )
+    errors = {
+        name: float((graph[name].double() - t.double()).abs().max() / t.double().abs().max().clamp(min=1e-30))
+        for name, t in plain.items()
+    }
+    worst = max(errors, key=lambda name: errors[name])
+    if not errors[worst] <= 1e-5:
+        raise CheckError(f"`{worst}` differs by {errors[worst]:.1e} of its largest value, at most 1e-5 allowed")
+    return f"20 steps, largest relative difference {errors[worst]:.1e}"
 
 
 def check_weights(machine: Machine, args: argparse.Namespace) -> str:
@@ -179,6 +210,8 @@ def main(argv: list[str] | None = None) -> int:
     machine = Machine(args)
     rows = [attempt(f"plugins on {d}", lambda d=d: check_plugins(machine, args, d)) for d in ("cpu", args.device)]
     rows.append(attempt("short run", lambda: check_train(machine, args)))
+    rows.append(attempt("deterministic", lambda: check_deterministic(machine, args)))
+    rows.append(attempt("graph against plain", lambda: check_graph(machine, args)))
     rows.append(attempt("weights in PyTorch", lambda: check_weights(machine, args)))
     measured: dict[str, Any] = {}
 

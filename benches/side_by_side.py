@@ -110,7 +110,7 @@ def report(contestants: list[Contestant], found: Measured, args: argparse.Namesp
         "reference": args.reference,
         "contestants": {c.name: row(c, found, counts, machine) | {"ratio": over[c.name]} for c in ran},
         "failed": found.failed,
-        "bars": judged(found.times, work.network, args.device, args.precision),
+        "bars": judged(found.times, args.device, args.precision),
     }
 
 

@@ -12,9 +12,10 @@ use crate::{libtorch, python, shell};
 /// The cache's folder of the wheels below, unpacked.
 const FOLDER: &str = "libtorch-2.11.0";
 
-/// libtorch as PyTorch's wheel carries it, and the two wheels of NVIDIA's that `libtorch_cpu.so` needs to load; one
-/// fixed wheel whatever Python is there, so that it can be pinned. Project, version, file, bytes, SHA-256.
-const WHEELS: [&str; 3] = [
+/// libtorch as PyTorch's wheel carries it, the two wheels of NVIDIA's that `libtorch_cpu.so` needs to load, and the one
+/// that completes their headers for the CUDA add-on; fixed wheels whatever Python is there, so that they can be pinned.
+/// Project, version, file, bytes, SHA-256.
+const WHEELS: [&str; 4] = [
     "torch,2.11.0,torch-2.11.0-cp312-cp312-manylinux_2_28_x86_64.whl,530712279,\
      0f68f4ac6d95d12e896c3b7a912b5871619542ec54d3649cf48cc1edd4dd2756",
     "nvidia-cuda-runtime,13.0.96,\
@@ -22,6 +23,9 @@ const WHEELS: [&str; 3] = [
      7f82250d7782aa23b6cfe765ecc7db554bd3c2870c43f3d1821f1d18aebf0548",
     "nvidia-cuda-cupti,13.0.85,nvidia_cuda_cupti-13.0.85-py3-none-manylinux_2_25_x86_64.whl,10715597,\
      4eb01c08e859bf924d222250d2e8f8b8ff6d3db4721288cf35d14252a4d933c8",
+    "nvidia-cuda-crt,13.0.88,\
+     nvidia_cuda_crt-13.0.88-py3-none-manylinux2014_x86_64.manylinux_2_17_x86_64.whl,134086,\
+     2c8043c7c9e02492716426e9919fc78d2c5b3b2a7a768a88e952676b08aa55a4",
 ];
 
 /// What the wheels and their contents take while both are there.

@@ -3,6 +3,7 @@
 use std::{path::PathBuf, process::ExitCode};
 
 use serde_json::json;
+use tandem_torch_ext::cuda_graphs_are_built;
 
 use super::{FAILED, print, progress};
 use crate::{
@@ -24,6 +25,7 @@ pub(super) fn run(plugin_path: &[PathBuf], as_json: bool) -> anyhow::Result<Exit
         let value = json!({
             "version": env!("CARGO_PKG_VERSION"), "libtorch": libtorch, "threads": tch::get_num_threads(),
             "cuda": cuda.is_ok(), "cuda_reason": cuda.as_ref().err().map(ToString::to_string),
+            "cuda_graphs": cuda_graphs_are_built(),
             "plugin_directories": search.directories().collect::<Vec<_>>(), "plugins": found, "broken": broken,
             "healthy": healthy,
         });
@@ -35,6 +37,9 @@ pub(super) fn run(plugin_path: &[PathBuf], as_json: bool) -> anyhow::Result<Exit
         text += &format!("device   {}\n", progress::device(cuda.as_ref().copied().unwrap_or(tch::Device::Cpu)));
         if let Err(why) = &cuda {
             text += &format!("         no CUDA: {why}\n");
+        }
+        if !cuda_graphs_are_built() {
+            text += "         CUDA graphs are not built in: CUDA's headers were missing (docs/setup.md)\n";
         }
         text += &format!(
             "plugins  {}\n",

@@ -5,7 +5,7 @@ use std::{io::BufRead as _, path::PathBuf, time::Instant};
 
 use serde_json::json;
 use tandem_plugin_api::{Images, Stages};
-use tandem_torch_ext::Generator;
+use tandem_torch_ext::{Generator, cuda_peak_bytes};
 use tch::{Kind, Tensor};
 
 use super::{arguments::Steps, print};
@@ -43,10 +43,12 @@ pub(super) fn run(arguments: &Steps, plugin_path: &[PathBuf]) -> anyhow::Result<
         let readings = trainer.readings().read()?;
         let seconds = start.elapsed().as_secs_f64();
         let last = readings.last().map(|r| r.loss_discriminator);
-        print(&format!(
-            "{}\n",
-            json!({ "seconds": seconds, "steps": steps, "loss": last, "one_stage": trainer.settings().stages == Stages::One })
-        ))?;
+        let one_stage = trainer.settings().stages == Stages::One;
+        let mut answer = json!({ "seconds": seconds, "steps": steps, "loss": last, "one_stage": one_stage });
+        if let Some(bytes) = cuda_peak_bytes(device)? {
+            answer["peak_mb"] = json!(bytes as f64 / 1e6);
+        }
+        print(&format!("{answer}\n"))?;
     }
     Ok(())
 }

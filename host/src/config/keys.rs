@@ -107,7 +107,7 @@ macro_rules! optimizer_keys {
     };
 }
 
-const RUN: [Key; 21] = [
+const RUN: [Key; 22] = [
     noted(
         fixed(
             "plugin",
@@ -167,6 +167,12 @@ const RUN: [Key; 21] = [
         Kind::Flag,
         Some("false"),
         "Take only algorithms that give equal bytes for equal seeds on one device. On the CPU all do.",
+    ),
+    machine(
+        "cuda_graph",
+        Kind::Flag,
+        Some("false"),
+        "On CUDA: record a round once and replay it as a whole. Not yet verified on a GPU.",
     ),
     machine("device", Kind::Device, Some("\"auto\""), "Where to train: `auto`, `cpu`, `cuda` or `cuda:N`."),
     noted(

@@ -347,6 +347,8 @@ pub struct Config {
     pub precision: Precision,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub deterministic: bool,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub cuda_graph: bool,
     pub device: Device,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub threads: Option<usize>,

@@ -121,6 +121,16 @@ impl Dataset {
         self.channels * self.size * self.size
     }
 
+    /// All images, plane by plane.
+    pub fn images(&self) -> &[u8] {
+        &self.images
+    }
+
+    /// All labels; empty without any.
+    pub fn labels(&self) -> &[u8] {
+        &self.labels
+    }
+
     /// Appends image `index` as numbers in `[-1, 1]`: `v / 127.5 - 1`.
     pub fn copy_image(&self, index: usize, to: &mut Vec<f32>) {
         let length = self.sample_len();

@@ -45,6 +45,7 @@ pub fn settings(config: &Config, device: Device) -> Settings {
             Precision::Float16 => Some(Kind::Half),
         },
         device,
+        cuda_graph: config.cuda_graph,
     }
 }
 

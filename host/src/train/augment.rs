@@ -55,15 +55,22 @@ impl Augment {
     /// are positive.
     pub fn observe(&mut self, real_scores: &Tensor, steps_taken: u64) -> Result<(), TrainError> {
         let Some(adaptive) = &mut self.adaptive else { return Ok(()) };
-        adaptive.signs = adaptive.signs.f_add(&real_scores.f_sign()?.f_mean(None)?)?;
+        let _guard = tch::no_grad_guard();
+        // In place: a recorded round reads and writes the same memory each time.
+        let _ = adaptive.signs.f_add_(&real_scores.f_sign()?.f_mean(None)?)?;
         if steps_taken.is_multiple_of(INTERVAL) {
             let images = INTERVAL as f64 * real_scores.size().first().copied().unwrap_or(0) as f64;
             let surplus = adaptive.signs.f_sub_scalar(adaptive.target * INTERVAL as f64)?;
             let change = surplus.f_sign()?.f_mul_scalar(images / IMAGES_TO_FULL)?;
-            adaptive.probability = adaptive.probability.f_add(&change)?.f_clamp(0.0, 1.0)?;
-            adaptive.signs = adaptive.signs.f_zeros_like()?;
+            let _ = adaptive.probability.f_add_(&change)?.f_clamp_(0.0, 1.0)?;
+            let _ = adaptive.signs.f_zero_()?;
         }
         Ok(())
+    }
+
+    /// Whether the probability moves after the step of D that is `steps_taken`'s last.
+    pub(super) const fn is_due(&self, steps_taken: u64) -> bool {
+        self.adaptive.is_some() && steps_taken.is_multiple_of(INTERVAL)
     }
 
     /// What a checkpoint must keep, by name.
@@ -75,7 +82,7 @@ impl Augment {
     pub fn set_state(&mut self, name: &str, value: &Tensor) -> Result<(), TrainError> {
         if let Some(adaptive) = &mut self.adaptive {
             let to = if name == "augment.signs" { &mut adaptive.signs } else { &mut adaptive.probability };
-            *to = value.f_to_device(to.device())?.f_to_kind(to.kind())?;
+            to.f_copy_(value)?;
         }
         Ok(())
     }

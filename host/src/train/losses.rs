@@ -136,8 +136,9 @@ impl Losses {
         }
         let _guard = tch::no_grad_guard();
         let next = self.next_states(scores)?;
+        // In place: a recorded round reads and writes the same memory each time.
         for (state, value) in self.states.iter_mut().zip(next) {
-            state.value = value;
+            state.value.f_copy_(&value)?;
         }
         Ok(())
     }
@@ -150,7 +151,7 @@ impl Losses {
     /// Sets a state, as a checkpoint has it; `false` if there is none of that name.
     pub fn set_state(&mut self, name: &str, value: &Tensor) -> Result<bool, TrainError> {
         let Some(state) = self.states.iter_mut().find(|s| s.name == name) else { return Ok(false) };
-        state.value = value.f_to_device(state.value.device())?.f_to_kind(state.value.kind())?;
+        state.value.f_copy_(value)?;
         Ok(true)
     }
 

@@ -11,6 +11,7 @@ mod optimizer;
 mod penalty;
 mod phase;
 mod readings;
+mod replay;
 mod state;
 mod strategy;
 mod trainer;

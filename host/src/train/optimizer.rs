@@ -80,6 +80,11 @@ impl Optimizer {
         self.steps_taken
     }
 
+    /// Counts steps that a recording took.
+    pub(super) const fn count_steps(&mut self, steps: u64) {
+        self.steps_taken += steps;
+    }
+
     /// Sets the count, as a checkpoint has it.
     pub const fn set_steps_taken(&mut self, steps: u64) {
         self.steps_taken = steps;

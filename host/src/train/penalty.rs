@@ -36,6 +36,11 @@ impl Terms {
         Self { penalties: gan.penalties.clone(), decays: learned.iter().enumerate().filter_map(decay).collect() }
     }
 
+    /// Which penalties are due in the step of D after `steps_taken` others.
+    pub(super) fn due(&self, steps_taken: u64) -> impl Iterator<Item = bool> {
+        self.penalties.iter().map(move |p| steps_taken.is_multiple_of(p.interval.unsigned_abs()))
+    }
+
     /// Adds the terms' gradients to D's, for the step of D after `steps_taken` others; returns their sum, if any is due.
     ///
     /// A penalty that is due every k-th step has k times its weight: its mean over time is as declared. It is added to
@@ -58,7 +63,8 @@ impl Terms {
             });
             Ok(())
         };
-        for penalty in self.penalties.iter().filter(|p| steps_taken.is_multiple_of(p.interval.unsigned_abs())) {
+        let due = self.penalties.iter().zip(self.due(steps_taken)).filter(|(_, due)| *due);
+        for (penalty, _) in due {
             let points = points(penalty.at, &batch.images, fakes, view.noise)?;
             let slopes = slopes(networks, &points, batch.labels.as_ref(), view)?;
             let value = value(penalty, &slopes)?;

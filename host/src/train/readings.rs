@@ -131,10 +131,14 @@ impl Readings {
         self.row.set_finite(4, gradients)
     }
 
-    /// Ends the round numbered `step`.
-    pub(super) fn close(&mut self, step: u64, device: Device) -> Result<(), TrainError> {
-        self.pending.push((step, std::mem::take(&mut self.row).close(device)?));
-        Ok(())
+    /// Ends a round: its numbers as one tensor, which [`Self::push`] takes.
+    pub(super) fn close(&mut self, device: Device) -> Result<Tensor, TrainError> {
+        std::mem::take(&mut self.row).close(device)
+    }
+
+    /// Keeps the numbers of the round numbered `step` until they are read.
+    pub(super) fn push(&mut self, step: u64, row: Tensor) {
+        self.pending.push((step, row));
     }
 
     /// Brings every pending step to the host, oldest first.

@@ -7,12 +7,19 @@ use tandem_plugin_api::{
     Gan, Stages,
     gan::{CriticBoost, Schedule},
 };
-use tandem_torch_ext::{Generator, all_finite, clamp_all, ema_update};
+use tandem_torch_ext::{CudaGraph, Generator, all_finite, clamp_all, cuda_graphs_are_open, ema_update};
 use tch::{Device, Kind, Tensor};
 
 use super::{
     Augment, Batch, Choice, Losses, Networks, Optimizer, OptimizerSettings, Readings, Scores, Strategy, TrainError,
-    View, choose, error::In, one_stage, penalty::Terms, phase, readings::DiscriminatorReport, two_stage,
+    View, choose,
+    error::In,
+    one_stage,
+    penalty::Terms,
+    phase,
+    readings::DiscriminatorReport,
+    replay::{Plan, Replay},
+    two_stage,
 };
 use crate::network::Compiled;
 
@@ -47,6 +54,8 @@ pub struct Settings {
     pub autocast: Option<Kind>,
     /// Where it runs.
     pub device: Device,
+    /// Whether rounds are recorded and replayed, where that can be done: on CUDA, with the add-on.
+    pub cuda_graph: bool,
 }
 
 impl Settings {
@@ -70,6 +79,7 @@ pub struct Trainer {
     pub(super) step: u64,
     terms: Terms,
     readings: Readings,
+    replay: Option<Replay>,
     choice: Choice,
     settings: Settings,
     gan: Gan,
@@ -97,6 +107,7 @@ impl Trainer {
             ema,
             step: 0,
             readings: Readings::default(),
+            replay: replays(&settings).then(Replay::default),
             choice,
             settings,
             gan: gan.clone(),
@@ -143,21 +154,83 @@ impl Trainer {
     ///
     /// `next_batch` is asked for a fresh batch for every step.
     pub fn round<E: From<TrainError>>(&mut self, mut next_batch: impl FnMut() -> Result<Batch, E>) -> Result<(), E> {
+        let plan = self.plan();
+        self.generator_optimizer.set_rate_factor(plan.rate_factor);
+        self.discriminator_optimizer.set_rate_factor(plan.rate_factor);
+        let averages = self.ema.is_some();
+        let replay = self.replay.take_if(|replay| replay.takes(&plan, averages));
+        let row = if let Some(mut replay) = replay {
+            let batches = (0..plan.batches).map(|_| next_batch()).collect::<Result<Vec<_>, E>>()?;
+            let row = self.replayed(&mut replay, &plan, &batches)?;
+            self.replay = Some(replay);
+            row
+        } else {
+            self.steps(plan.steps, true, &mut next_batch)?
+        };
+        self.readings.push(self.step + 1, row);
+        self.step += 1;
+        Ok(())
+    }
+
+    /// What this round will do.
+    fn plan(&self) -> Plan {
         let (of_d, of_g) = (self.settings.steps_of_d(self.step), self.settings.n_generator);
-        let factor = self.settings.schedule.factor(self.step);
-        self.generator_optimizer.set_rate_factor(factor);
-        self.discriminator_optimizer.set_rate_factor(factor);
+        let taken = self.discriminator_optimizer.steps_taken();
+        let due = |k| self.terms.due(taken + k).chain([self.augment.is_due(taken + k + 1)]).collect();
+        Plan {
+            steps: (of_d, of_g),
+            batches: match self.settings.stages {
+                Stages::One => of_d.max(of_g),
+                // G's first step takes D's last batch.
+                Stages::Two if of_d > 0 => of_d + of_g.saturating_sub(1),
+                Stages::Two => of_g,
+            },
+            rate_factor: self.settings.schedule.factor(self.step),
+            due: (0..of_d).map(due).collect(),
+        }
+    }
+
+    /// The round on these batches by a recording, made now if there is none of this plan.
+    fn replayed(&mut self, replay: &mut Replay, plan: &Plan, batches: &[Batch]) -> Result<Tensor, TrainError> {
+        replay.fill(batches)?;
+        let row = if let Some(row) = replay.again(plan)? {
+            self.discriminator_optimizer.count_steps(plan.steps.0);
+            self.generator_optimizer.count_steps(plan.steps.1);
+            row
+        } else {
+            let mut graph = CudaGraph::new(self.settings.device)?;
+            graph.register(&self.noise)?;
+            let mut inputs = replay.inputs();
+            let missing = || TrainError::Refused("a recorded round asked for more batches than it has".into());
+            let row = graph.record(|| self.steps(plan.steps, false, &mut || inputs.next().ok_or_else(missing)))?;
+            // Recording does nothing yet, but the steps were counted in it.
+            replay.keep(plan.clone(), graph, row);
+            replay.again(plan)?.ok_or_else(missing)?
+        };
+        self.average()?;
+        Ok(row)
+    }
+
+    /// The steps of a round, each update of G followed by the moving average's unless that comes after the round.
+    fn steps<E: From<TrainError>>(
+        &mut self,
+        (of_d, of_g): (u64, u64),
+        average: bool,
+        next_batch: &mut impl FnMut() -> Result<Batch, E>,
+    ) -> Result<Tensor, E> {
         match self.settings.stages {
             Stages::One => {
                 let joint = of_d.min(of_g);
                 for _ in 0..joint {
                     self.joint_step(&next_batch()?)?;
+                    self.average_if(average)?;
                 }
                 for _ in joint..of_d {
                     self.discriminator_step(&next_batch()?, None)?;
                 }
                 for _ in joint..of_g {
                     self.generator_step(&next_batch()?, None)?;
+                    self.average_if(average)?;
                 }
             }
             Stages::Two => {
@@ -174,12 +247,11 @@ impl Trainer {
                         Some((batch, fakes)) if i == 0 => self.generator_step(&batch, fakes.as_ref())?,
                         _ => self.generator_step(&next_batch()?, None)?,
                     }
+                    self.average_if(average)?;
                 }
             }
         }
-        self.readings.close(self.step + 1, self.settings.device)?;
-        self.step += 1;
-        Ok(())
+        Ok(self.readings.close(self.settings.device)?)
     }
 
     /// That all weights are finite: a step's last update can overflow after its losses and gradients were well.
@@ -308,10 +380,19 @@ impl Trainer {
 
     fn update_generator(&mut self, gradients: &[Tensor]) -> Result<(), TrainError> {
         let _phase = phase!("optimizer");
-        let generator = &self.networks.generator;
-        self.generator_optimizer.step(generator.learned(), gradients)?;
+        self.generator_optimizer.step(self.networks.generator.learned(), gradients)
+    }
+
+    fn average_if(&self, now: bool) -> Result<(), TrainError> {
+        if now { self.average() } else { Ok(()) }
+    }
+
+    /// Takes G's new weights into their moving average.
+    fn average(&self) -> Result<(), TrainError> {
         let Some(ema) = &self.ema else { return Ok(()) };
+        let _phase = phase!("optimizer");
         let _guard = tch::no_grad_guard();
+        let generator = &self.networks.generator;
         ema_update(
             ema.learned(),
             generator.learned(),
@@ -323,6 +404,11 @@ impl Trainer {
         }
         Ok(())
     }
+}
+
+/// Whether rounds can be recorded here, and shall be.
+fn replays(settings: &Settings) -> bool {
+    settings.cuda_graph && matches!(settings.device, Device::Cuda(_)) && cuda_graphs_are_open()
 }
 
 /// The decay after `steps` steps of G: short at first, so that the average leaves the first values behind quickly

@@ -28,28 +28,33 @@ struct Sizes {
   int64_t tiles() const { return tiles_h * tiles_w; }
 };
 
-// Values of one transformed side of a product, [point][channel / lanes][row][channel % lanes].
+struct Range {
+  int64_t begin, end;
+
+  int64_t size() const { return end - begin; }
+};
+
+// Values of one transformed side of a product, [point][channel / lanes][row][channel % lanes]. `blocks` of the channels
+// are held; the large map has as many in each phase.
 struct Blocks {
   void* data;
+  Range blocks;
   int64_t rows;
   int64_t point;  // elements from one point to the next
 };
 
-struct Range {
-  int64_t begin, end;
-};
-
 // A kernel and an output size (r, m) on one element type and instruction set. Rows of maps' blocks are tiles, counted
-// from `first`, the first tile in the blocks; rows of the weights' are the channels of the other side.
+// from `first`, the first tile in the blocks; rows of the weights' are the channels of the other side. A range of tiles,
+// rows or blocks says which part of the whole a call does.
 struct Kernels {
   int64_t lanes, points, m;
-  // Large map to blocks; `tiles` of the blocks.
+  // Large map to blocks; tiles of the blocks.
   void (*gather)(const Sizes&, const void* large, int64_t first, Range tiles, Blocks);
   // Small map to blocks, the adjoint of `collect`.
   void (*spread)(const Sizes&, const void* small, int64_t first, Range tiles, Blocks);
   // Blocks to small map; `bias` may be null.
   void (*collect)(const Sizes&, Blocks, int64_t first, Range tiles, const void* bias, void* small);
-  // Blocks to the large map of one image and `lanes` of its channels; `plane` has room for these.
+  // Blocks to the large map of one image and one block of its channels; `plane` has room for these.
   void (*scatter)(const Sizes&, Blocks, int64_t first, int64_t image, int64_t block, const void* bias, void* plane,
                   void* large);
   // Weights [A, kh, kw, B] to blocks: rows are the large map's channels, or the small one's.

@@ -18,6 +18,8 @@ constexpr int64_t FEW_CHANNELS = 32;
 constexpr int64_t PART_BYTES = 4 << 20;
 // Each part reads all transformed weights: it should have rows enough to be worth that.
 constexpr int64_t PART_ROWS = 128;
+// What the transformed weights of some channels may take; those of wide layers would fill gigabytes.
+constexpr int64_t GROUP_BYTES = 32 << 20;
 // How many rows' products cost as much as making and reading the transformed weights once.
 constexpr int64_t WEIGHTS_IN_ROWS = 48;
 
@@ -29,9 +31,6 @@ std::optional<Element> element(at::ScalarType kind) {
     default: return std::nullopt;
   }
 }
-
-// As the transformed values are kept.
-at::ScalarType computed(at::ScalarType kind) { return kind == at::kBFloat16 ? at::kFloat : kind; }
 
 int64_t up_to(int64_t value, int64_t step) { return (value + step - 1) / step; }
 
@@ -58,23 +57,32 @@ const void* data(const std::optional<at::Tensor>& tensor) {
   return tensor.has_value() ? tensor->const_data_ptr() : nullptr;
 }
 
-void* point(const Blocks& blocks, int64_t p, int64_t block, int64_t lanes, int64_t bytes) {
-  return static_cast<char*>(blocks.data) + (p * blocks.point + block * blocks.rows * lanes) * bytes;
+template <class F>
+void in_parallel(Range all, F&& body) {
+  at::parallel_for(all.begin, all.end, 1, [&](int64_t begin, int64_t end) { body(Range{begin, end}); });
 }
 
-template <class F>
-void in_parallel(int64_t count, F&& body) {
-  at::parallel_for(0, count, 1, [&](int64_t begin, int64_t end) { body(Range{begin, end}); });
+// Room for transformed values, kept from pass to pass: allocated anew each time it would tear holes into the heap.
+void* workspace(size_t slot, int64_t bytes) {
+  thread_local std::array<at::Tensor, 4> held;
+  auto& room = held[slot];
+  if (!room.defined() || room.numel() < bytes) {
+    room = at::Tensor();
+    room = at::empty({bytes}, at::kByte);
+  }
+  return room.mutable_data_ptr();
 }
 
-// `body` for every point and pair of blocks (the last may be single).
+constexpr size_t WEIGHTS = 0, LEFT = 1, RIGHT = 2, PLANE = 3;
+
+// `body` for every point and pair of places (the last may be single).
 template <class F>
-void each_product(int64_t points, int64_t blocks, F&& body) {
-  const auto pairs = up_to(blocks, 2);
-  in_parallel(points * pairs, [&](Range items) {
+void each_product(int64_t points, int64_t places, F&& body) {
+  const auto pairs = up_to(places, 2);
+  in_parallel({0, points * pairs}, [&](Range items) {
     for (int64_t i = items.begin; i < items.end; ++i) {
-      const auto block = i % pairs * 2;
-      body(i / pairs, block, std::min<int64_t>(2, blocks - block));
+      const auto place = i % pairs * 2;
+      body(i / pairs, place, std::min<int64_t>(2, places - place));
     }
   });
 }
@@ -96,6 +104,7 @@ std::optional<WinogradConv> WinogradConv::plan(at::ScalarType element_kind, int6
   z = {images, weight[0], weight[1], small[0], small[1], large[0], large[1], stride, padding, 0, 0};
   plan.kernels_ = kernels(*kind, side / stride, cheapest(z, side / stride));
   if (!plan.kernels_ || z.a % plan.kernels_->lanes != 0 || z.b % plan.kernels_->lanes != 0) return std::nullopt;
+  plan.bytes_ = *kind == Element::float64 ? 8 : 4;
   z.tiles_h = up_to(z.h, plan.kernels_->m), z.tiles_w = up_to(z.w, plan.kernels_->m);
   return plan;
 }
@@ -103,22 +112,30 @@ std::optional<WinogradConv> WinogradConv::plan(at::ScalarType element_kind, int6
 template <class F>
 void WinogradConv::each_part(F&& body) const {
   const auto& z = sizes_;
-  const auto row_bytes = kernels_->points * (z.a + z.channels()) * 4;
+  const auto row_bytes = kernels_->points * (z.a + z.channels()) * bytes_;
   const auto rows = std::max(PART_ROWS, PART_BYTES / row_bytes);
   const auto images = std::clamp<int64_t>(rows / z.tiles(), 1, z.images);
   for (int64_t first = 0; first < z.images; first += images) {
     const auto here = std::min(images, z.images - first);
-    body(Part{first * z.tiles(), here * z.tiles(), first, here});
+    body(Part{first * z.tiles(), here * z.tiles(), first, here, here == z.images});
   }
 }
 
-Blocks WinogradConv::room(at::Tensor& held, const at::Tensor& like, int64_t channels, int64_t rows) const {
+template <class F>
+void WinogradConv::each_group(int64_t blocks, int64_t bytes, F&& body) {
+  // Even, for pairs of blocks.
+  const auto most = std::max<int64_t>(2, GROUP_BYTES / bytes / 2 * 2);
+  for (int64_t first = 0; first < blocks; first += most) body(Range{first, std::min(first + most, blocks)});
+}
+
+Blocks WinogradConv::room(size_t slot, Range blocks, int64_t phases, int64_t rows) const {
   // A few rows more, so that the same row of each point does not fall into the same set of a cache.
-  const auto point = channels * rows + 5 * kernels_->lanes;
-  if (!held.defined() || held.numel() < kernels_->points * point) {
-    held = at::empty({kernels_->points * point}, like.options().dtype(computed(like.scalar_type())));
-  }
-  return {held.mutable_data_ptr(), rows, point};
+  const auto point = (phases * blocks.size() * rows + 5) * kernels_->lanes;
+  return {workspace(slot, kernels_->points * point * bytes_), blocks, rows, point};
+}
+
+void* WinogradConv::block_at(const Blocks& of, int64_t point, int64_t place) const {
+  return static_cast<char*>(of.data) + (point * of.point + place * of.rows * kernels_->lanes) * bytes_;
 }
 
 at::Tensor WinogradConv::down(const at::Tensor& large, const at::Tensor& weight,
@@ -127,19 +144,22 @@ at::Tensor WinogradConv::down(const at::Tensor& large, const at::Tensor& weight,
   const auto &k = *kernels_;
   const auto from = last(large), weights = last(weight);
   auto out = at::empty({z.images, z.a, z.h, z.w}, large.options(), at::MemoryFormat::ChannelsLast);
-  at::Tensor held[3];
-  const auto bytes = static_cast<int64_t>(at::elementSize(computed(large.scalar_type())));
-  const auto u = room(held[0], large, z.a, z.channels());
-  in_parallel(z.a / k.lanes, [&](Range blocks) { k.weights_by_a(z, data(weights), blocks, u); });
-  each_part([&](const Part& part) {
-    const auto v = room(held[1], large, z.channels(), part.rows), m = room(held[2], large, z.a, part.rows);
-    in_parallel(part.rows, [&](Range tiles) { k.gather(z, data(from), part.first_tile, tiles, v); });
-    each_product(k.points, z.a / k.lanes, [&](int64_t p, int64_t block, int64_t blocks) {
-      k.product(point(v, p, 0, k.lanes, bytes), part.rows, z.channels(), point(u, p, block, k.lanes, bytes), u.rows,
-                point(m, p, block, k.lanes, bytes), part.rows, blocks);
-    });
-    in_parallel(part.rows, [&](Range tiles) {
-      k.collect(z, m, part.first_tile, tiles, data(bias), out.mutable_data_ptr());
+  const Range of_large{0, z.b / k.lanes};
+  each_group(z.a / k.lanes, k.points * z.channels() * k.lanes * bytes_, [&](Range group) {
+    const auto u = room(WEIGHTS, group, 1, z.channels());
+    in_parallel(group, [&](Range blocks) { k.weights_by_a(z, data(weights), blocks, u); });
+    each_part([&](const Part& part) {
+      const auto v = room(LEFT, of_large, z.phases(), part.rows), m = room(RIGHT, group, 1, part.rows);
+      const Range all{0, part.rows};
+      if (!part.whole || group.begin == 0) {
+        in_parallel(all, [&](Range tiles) { k.gather(z, data(from), part.first_tile, tiles, v); });
+      }
+      each_product(k.points, group.size(), [&](int64_t p, int64_t place, int64_t places) {
+        k.product(block_at(v, p, 0), part.rows, z.channels(), block_at(u, p, place), u.rows, block_at(m, p, place), part.rows, places);
+      });
+      in_parallel(all, [&](Range tiles) {
+        k.collect(z, m, part.first_tile, tiles, data(bias), out.mutable_data_ptr());
+      });
     });
   });
   return out;
@@ -151,25 +171,26 @@ at::Tensor WinogradConv::up(const at::Tensor& small, const at::Tensor& weight,
   const auto &k = *kernels_;
   const auto from = last(small), weights = last(weight);
   auto out = at::empty({z.images, z.b, z.large_h, z.large_w}, small.options(), at::MemoryFormat::ChannelsLast);
-  at::Tensor held[3];
-  const auto wide = small.options().dtype(computed(small.scalar_type()));
-  const auto bytes = static_cast<int64_t>(wide.dtype().itemsize());
-  const auto u = room(held[0], small, z.channels(), z.a);
-  in_parallel(z.b / k.lanes, [&](Range blocks) { k.weights_by_b(z, data(weights), blocks, u); });
-  each_part([&](const Part& part) {
-    const auto m = room(held[1], small, z.a, part.rows), v = room(held[2], small, z.channels(), part.rows);
-    in_parallel(part.rows, [&](Range tiles) { k.spread(z, data(from), part.first_tile, tiles, m); });
-    each_product(k.points, z.channels() / k.lanes, [&](int64_t p, int64_t block, int64_t blocks) {
-      k.product(point(m, p, 0, k.lanes, bytes), part.rows, z.a, point(u, p, block, k.lanes, bytes), u.rows,
-                point(v, p, block, k.lanes, bytes), part.rows, blocks);
-    });
-    const auto blocks = z.b / k.lanes;
-    in_parallel(part.images * blocks, [&](Range planes) {
-      auto plane = at::empty({z.large_h * z.large_w * k.lanes}, wide);
-      for (int64_t i = planes.begin; i < planes.end; ++i) {
-        k.scatter(z, v, part.first_tile, part.first_image + i / blocks, i % blocks, data(bias),
-                  plane.mutable_data_ptr(), out.mutable_data_ptr());
+  const auto plane_bytes = z.large_h * z.large_w * k.lanes * bytes_;
+  const Range of_small{0, z.a / k.lanes};
+  each_group(z.b / k.lanes, k.points * z.phases() * z.a * k.lanes * bytes_, [&](Range group) {
+    const auto u = room(WEIGHTS, group, z.phases(), z.a);
+    in_parallel(group, [&](Range blocks) { k.weights_by_b(z, data(weights), blocks, u); });
+    each_part([&](const Part& part) {
+      const auto m = room(LEFT, of_small, 1, part.rows), v = room(RIGHT, group, z.phases(), part.rows);
+      if (!part.whole || group.begin == 0) {
+        in_parallel({0, part.rows}, [&](Range tiles) { k.spread(z, data(from), part.first_tile, tiles, m); });
       }
+      each_product(k.points, z.phases() * group.size(), [&](int64_t p, int64_t place, int64_t places) {
+        k.product(block_at(m, p, 0), part.rows, z.a, block_at(u, p, place), u.rows, block_at(v, p, place), part.rows, places);
+      });
+      in_parallel({0, part.images * group.size()}, [&](Range planes) {
+        void* plane = workspace(PLANE, plane_bytes);
+        for (int64_t i = planes.begin; i < planes.end; ++i) {
+          k.scatter(z, v, part.first_tile, part.first_image + i / group.size(), group.begin + i % group.size(),
+                    data(bias), plane, out.mutable_data_ptr());
+        }
+      });
     });
   });
   return out;
@@ -181,21 +202,22 @@ at::Tensor WinogradConv::weight_gradient(const at::Tensor& large, const at::Tens
   const auto &k = *kernels_;
   const auto from_large = last(large), from_small = last(small);
   auto out = at::empty(weight, large.options(), at::MemoryFormat::ChannelsLast);
-  at::Tensor held[3];
-  const auto bytes = static_cast<int64_t>(at::elementSize(computed(large.scalar_type())));
-  const auto u = room(held[0], large, z.channels(), z.a);
-  each_part([&](const Part& part) {
-    const auto v = room(held[1], large, z.channels(), part.rows), m = room(held[2], large, z.a, part.rows);
-    in_parallel(part.rows, [&](Range tiles) {
-      k.gather(z, data(from_large), part.first_tile, tiles, v);
-      k.spread(z, data(from_small), part.first_tile, tiles, m);
+  const Range of_small{0, z.a / k.lanes};
+  each_group(z.b / k.lanes, k.points * z.phases() * z.a * k.lanes * bytes_, [&](Range group) {
+    const auto u = room(WEIGHTS, group, z.phases(), z.a);
+    each_part([&](const Part& part) {
+      const auto m = room(LEFT, of_small, 1, part.rows), v = room(RIGHT, group, z.phases(), part.rows);
+      const bool spread = !part.whole || group.begin == 0;
+      in_parallel({0, part.rows}, [&](Range tiles) {
+        k.gather(z, data(from_large), part.first_tile, tiles, v);
+        if (spread) k.spread(z, data(from_small), part.first_tile, tiles, m);
+      });
+      each_product(k.points, z.phases() * group.size(), [&](int64_t p, int64_t place, int64_t places) {
+        k.outer(block_at(m, p, 0), z.a, part.rows, block_at(v, p, place), block_at(u, p, place), places, part.first_tile > 0);
+      });
     });
-    each_product(k.points, z.channels() / k.lanes, [&](int64_t p, int64_t block, int64_t blocks) {
-      k.outer(point(m, p, 0, k.lanes, bytes), z.a, part.rows, point(v, p, block, k.lanes, bytes),
-              point(u, p, block, k.lanes, bytes), blocks, part.first_tile > 0);
-    });
+    in_parallel(group, [&](Range blocks) { k.weights_back(z, u, blocks, out.mutable_data_ptr()); });
   });
-  in_parallel(z.b / k.lanes, [&](Range blocks) { k.weights_back(z, u, blocks, out.mutable_data_ptr()); });
   return out;
 }
 

@@ -28,13 +28,20 @@ class WinogradConv {
   // Some images, whose tiles are transformed and multiplied together.
   struct Part {
     int64_t first_tile, rows, first_image, images;
+    bool whole;  // all images
   };
   template <class F>
   void each_part(F&& body) const;
-  winograd::Blocks room(at::Tensor& held, const at::Tensor& like, int64_t channels, int64_t rows) const;
+  // `body` for ranges of `blocks`, whose transformed weights take `bytes` a block, few enough for the cache.
+  template <class F>
+  static void each_group(int64_t blocks, int64_t bytes, F&& body);
+  winograd::Blocks room(size_t slot, winograd::Range blocks, int64_t phases, int64_t rows) const;
+  // The first value of a block in a point.
+  void* block_at(const winograd::Blocks& of, int64_t point, int64_t place) const;
 
   winograd::Sizes sizes_{};
   const winograd::Kernels* kernels_ = nullptr;
+  int64_t bytes_ = 0;  // of a transformed value
 };
 
 }  // namespace tandem

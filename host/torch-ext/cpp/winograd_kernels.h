@@ -184,17 +184,19 @@ struct Passes {
   static constexpr size_t P = X::points, M = X::m, R = X::r;
   static constexpr int64_t L = Lanes<T>::count;
 
-  static T* row(const Blocks& blocks, int64_t block, int64_t row) {
-    return static_cast<T*>(blocks.data) + (block * blocks.rows + row) * L;
+  static T* row(const Blocks& of, int64_t phase, int64_t block, int64_t row) {
+    const auto place = phase * of.blocks.size() + block - of.blocks.begin;
+    return static_cast<T*>(of.data) + (place * of.rows + row) * L;
   }
 
-  static WINOGRAD_INLINE void write_points(const Blocks& to, int64_t block, int64_t at, const V* values) {
-    T* out = row(to, block, at);
+  static WINOGRAD_INLINE void write_points(const Blocks& to, int64_t phase, int64_t block, int64_t at,
+                                           const V* values) {
+    T* out = row(to, phase, block, at);
     for (size_t p = 0; p < P * P; ++p) store(out + p * to.point, values[p]);
   }
 
-  static WINOGRAD_INLINE void read_points(const Blocks& from, int64_t block, int64_t at, V* values) {
-    const T* in = row(from, block, at);
+  static WINOGRAD_INLINE void read_points(const Blocks& from, int64_t phase, int64_t block, int64_t at, V* values) {
+    const T* in = row(from, phase, block, at);
     for (size_t p = 0; p < P * P; ++p) values[p] = load(in + p * from.point);
   }
 
@@ -211,37 +213,37 @@ struct Passes {
   }
 
   static void gather(const Sizes& z, const void* large, int64_t first, Range tiles, Blocks to) {
-    for (int64_t i = 0; i < z.channels() / L; ++i) {
-      const auto phase = i / (z.b / L), block = i % (z.b / L);
+    for (int64_t i = 0; i < z.phases() * to.blocks.size(); ++i) {
+      const auto phase = i / to.blocks.size(), block = to.blocks.begin + i % to.blocks.size();
       for (int64_t t = tiles.begin; t < tiles.end; ++t) {
         V in[P * P], out[P * P];
         window_of(z, static_cast<const S*>(large), z.b, Tile(z, M, first + t), phase).read(block * L, in);
         both_ways<Input<X>, T>(in, out);
-        write_points(to, i, t, out);
+        write_points(to, phase, block, t, out);
       }
     }
   }
 
   static void spread(const Sizes& z, const void* small, int64_t first, Range tiles, Blocks to) {
-    for (int64_t block = 0; block < z.a / L; ++block) {
+    for (int64_t block = to.blocks.begin; block < to.blocks.end; ++block) {
       for (int64_t t = tiles.begin; t < tiles.end; ++t) {
         const Tile tile(z, M, first + t);
         V in[M * M], out[P * P];
         Window<M, const S>(static_cast<const S*>(small), z.h, z.w, z.a, tile.image, tile.y, tile.x, 1)
             .read(block * L, in);
         both_ways<Adjoint<Output<X>>, T>(in, out);
-        write_points(to, block, t, out);
+        write_points(to, 0, block, t, out);
       }
     }
   }
 
   static void collect(const Sizes& z, Blocks from, int64_t first, Range tiles, const void* bias, void* small) {
-    for (int64_t block = 0; block < z.a / L; ++block) {
+    for (int64_t block = from.blocks.begin; block < from.blocks.end; ++block) {
       const V shift = bias_of(bias, block);
       for (int64_t t = tiles.begin; t < tiles.end; ++t) {
         const Tile tile(z, M, first + t);
         V in[P * P], out[M * M];
-        read_points(from, block, t, in);
+        read_points(from, 0, block, t, in);
         both_ways<Output<X>, T>(in, out);
         Window<M, S>(static_cast<S*>(small), z.h, z.w, z.a, tile.image, tile.y, tile.x, 1)
             .visit(block * L, [&](S* at, size_t i) __attribute__((always_inline)) { store(at, out[i] + shift); });
@@ -260,7 +262,7 @@ struct Passes {
       tile.image = 0;
       for (int64_t phase = 0; phase < z.phases(); ++phase) {
         V in[P * P], out[P * P];
-        read_points(from, phase * (z.b / L) + block, t - first, in);
+        read_points(from, phase, block, t - first, in);
         both_ways<Adjoint<Input<X>>, T>(in, out);
         window_of(z, sums, L, tile, phase).visit(0, [&](T* at, size_t i) __attribute__((always_inline)) {
           store(at, load(at) + out[i]);
@@ -297,7 +299,7 @@ struct Passes {
             V in[R * R], out[P * P];
             for (size_t i = 0; i < R * R; ++i) in[i] = load(turned[i][k]);
             both_ways<Kernel<X>, T>(in, out);
-            write_points(to, block, phase * z.b + b + k, out);
+            write_points(to, 0, block, phase * z.b + b + k, out);
           }
         }
       }
@@ -313,7 +315,7 @@ struct Passes {
             in[i] = load(tap(z, static_cast<const S*>(weight), phase, i / R, i % R, a, block * L));
           }
           both_ways<Kernel<X>, T>(in, out);
-          write_points(to, phase * (z.b / L) + block, a, out);
+          write_points(to, phase, block, a, out);
         }
       }
     }
@@ -324,7 +326,7 @@ struct Passes {
       for (int64_t phase = 0; phase < z.phases(); ++phase) {
         for (int64_t a = 0; a < z.a; ++a) {
           V in[P * P], out[R * R];
-          read_points(from, phase * (z.b / L) + block, a, in);
+          read_points(from, phase, block, a, in);
           both_ways<Adjoint<Kernel<X>>, T>(in, out);
           for (size_t i = 0; i < R * R; ++i) {
             store(tap(z, static_cast<S*>(weight), phase, i / R, i % R, a, block * L), out[i]);

@@ -31,7 +31,7 @@ pub fn open_cuda(torch_lib_dir: &Path) -> Result<(), TorchError> {
     }
     let mut registered = false;
     ffi::tandem_ext_has_cuda_hooks(&mut registered).check("open_cuda")?;
-    if registered { Ok(()) } else { Err(TorchError::CudaTooLate) }
+    if registered { crate::cuda_graph::open_add_on() } else { Err(TorchError::CudaTooLate) }
 }
 
 /// Makes libtorch choose deterministic algorithms, and refuse an operation that has none.

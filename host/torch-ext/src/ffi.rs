@@ -144,6 +144,27 @@ impl Drop for GeneratorPtr {
     }
 }
 
+/// A recording of the CUDA add-on.
+#[repr(transparent)]
+#[derive(Debug)]
+pub(crate) struct GraphPtr(*mut c_void);
+
+impl GraphPtr {
+    pub(crate) const fn empty() -> Self {
+        Self(ptr::null_mut())
+    }
+}
+
+// SAFETY: the object behind it belongs to no thread; it is used through one reference at a time.
+unsafe impl Send for GraphPtr {}
+
+impl Drop for GraphPtr {
+    fn drop(&mut self) {
+        // SAFETY: null or from `graph_new`, and freed once, here.
+        unsafe { tandem_ext_graph_free(self.0) }
+    }
+}
+
 /// Shape arguments of a convolution; `struct ConvShape` in `conv.h`.
 #[repr(C)]
 pub(crate) struct ConvShape<'a> {
@@ -295,6 +316,17 @@ unsafe extern "C" {
     pub(crate) safe fn tandem_ext_library_path(path: &mut Buffer) -> Status;
     pub(crate) safe fn tandem_ext_open_library(path: Slice<'_, u8>) -> Status;
     pub(crate) safe fn tandem_ext_has_cuda_hooks(answer: &mut bool) -> Status;
+
+    // cuda_graph.cpp
+    fn tandem_ext_graph_free(graph: *mut c_void);
+    pub(crate) safe fn tandem_ext_open_cuda_add_on(bytes: Slice<'_, u8>) -> Status;
+    pub(crate) safe fn tandem_ext_has_cuda_add_on() -> bool;
+    pub(crate) safe fn tandem_ext_graph_new(device: i64, graph: &mut GraphPtr) -> Status;
+    pub(crate) safe fn tandem_ext_graph_register(graph: &GraphPtr, generator: &GeneratorPtr) -> Status;
+    pub(crate) safe fn tandem_ext_graph_begin(graph: &GraphPtr) -> Status;
+    pub(crate) safe fn tandem_ext_graph_end(graph: &GraphPtr) -> Status;
+    pub(crate) safe fn tandem_ext_graph_replay(graph: &GraphPtr) -> Status;
+    pub(crate) safe fn tandem_ext_cuda_peak_bytes(device: i64, bytes: &mut u64) -> Status;
 
     // op_trace.cpp
     pub(crate) safe fn tandem_ext_trace_start() -> Status;

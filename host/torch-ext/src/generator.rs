@@ -34,6 +34,10 @@ impl Generator {
         Ok(Self { generator, device })
     }
 
+    pub(crate) const fn pointer(&self) -> &GeneratorPtr {
+        &self.generator
+    }
+
     /// Where it draws.
     pub fn device(&self) -> Device {
         self.device
@@ -91,7 +95,7 @@ pub fn set_generator_state(device: Device, state: &[u8]) -> Result<(), TorchErro
 }
 
 /// The CUDA device's index, or -1 for the CPU.
-fn index_of(device: Device) -> Result<i64, TorchError> {
+pub(crate) fn index_of(device: Device) -> Result<i64, TorchError> {
     match device {
         Device::Cpu => Ok(-1),
         Device::Cuda(index) => Ok(index as i64),

@@ -36,6 +36,7 @@ fn another_value(key: &str) -> Option<&'static [&'static str]> {
         "ema_decay" => &["ema_decay=0"],
         "precision" => &["precision=bfloat16"],
         "deterministic" => &["deterministic=true"],
+        "cuda_graph" => &["cuda_graph=true"],
         "schedule.kind" | "schedule.factor" => &["schedule={kind=\"cosine\", factor=0.1}"],
         "schedule.start" | "schedule.end" => &["schedule={kind=\"linear\", start=5, end=9}"],
         "schedule.milestones" | "schedule.gamma" => &["schedule={kind=\"multi-step\", milestones=[5], gamma=0.5}"],
@@ -184,7 +185,7 @@ prop_compose! {
         (seed, steps, batch_size) in (0..=i64::MAX as u64, 1..=i64::MAX as u64, 1_usize..=65_536),
         (n_critic, n_generator, ema_decay) in (1_u32..=1000, 1_u32..=1000, fraction()),
         precision in prop_oneof![Just(Precision::Float32), Just(Precision::BFloat16), Just(Precision::Float16)],
-        deterministic in any::<bool>(),
+        (deterministic, cuda_graph) in any::<(bool, bool)>(),
         augment in augment(),
         schedule in schedule(),
         critic_boost in prop::option::of(
@@ -201,7 +202,7 @@ prop_compose! {
     ) -> Config {
         Config {
             plugin, stages, strategy, reuse_fakes, seed, steps, batch_size, n_critic, n_generator, ema_decay, precision,
-            deterministic, device, threads, log_every, checkpoint_every, keep_checkpoints, sample_every, sample_count,
+            deterministic, cuda_graph, device, threads, log_every, checkpoint_every, keep_checkpoints, sample_every, sample_count,
             options: options.into_iter().collect(), generator, discriminator, data, schedule, critic_boost, augment,
         }
     }

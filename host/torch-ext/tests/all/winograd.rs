@@ -26,7 +26,7 @@ const fn transposed(mut of: Case, output_padding: &'static [i64]) -> Case {
 }
 
 // The more positions there are, the larger the tiles.
-const CASES: [Case; 14] = [
+const CASES: [Case; 17] = [
     // DCGAN's: few positions, many, and so many images that they go in parts.
     case(&[2, 2], &[1, 1], [3, 32, 12, 12], [48, 32, 4, 4]),
     case(&[2, 2], &[1, 1], [5, 32, 32, 32], [32, 32, 4, 4]),
@@ -39,6 +39,10 @@ const CASES: [Case; 14] = [
     case(&[1, 1], &[1, 1], [4, 32, 16, 16], [32, 32, 3, 3]),
     case(&[1, 1], &[1, 1], [90, 32, 8, 8], [64, 32, 3, 3]),
     transposed(case(&[1, 1], &[1, 1], [4, 32, 15, 17], [32, 48, 3, 3]), &[0, 0]),
+    // So many weights that they go in groups, with one part and with several.
+    case(&[1, 1], &[1, 1], [9, 320, 8, 8], [384, 320, 3, 3]),
+    case(&[2, 2], &[1, 1], [150, 176, 8, 8], [256, 176, 4, 4]),
+    transposed(case(&[2, 2], &[1, 1], [150, 256, 4, 4], [256, 176, 4, 4]), &[0, 0]),
     // Sizes that no tile divides, a rest that no window reaches, and other paddings.
     case(&[2, 2], &[1, 1], [2, 32, 11, 18], [32, 32, 4, 4]),
     case(&[2, 2], &[0, 0], [7, 32, 27, 22], [32, 32, 4, 4]),
@@ -119,9 +123,13 @@ fn libtorchs(case: &Case, kind: Kind, pivoted: bool) -> (bool, bool) {
     let leaves = case.leaves(kind, true);
     let pivot = Pivot::new(case.input[0], kind, Device::Cpu).unwrap();
     let is = |ops: &[String], name: &str| ops.iter().any(|op| op.starts_with(name));
-    let (out, forward) = trace_ops(|| match pivoted {
-        true => pivoted_conv(&leaves.input, &leaves.weight, Some(&leaves.bias), &case.conv, &pivot),
-        false => conv(&leaves.input, &leaves.weight, Some(&leaves.bias), &case.conv),
+    let bias = Some(&leaves.bias);
+    let (out, forward) = trace_ops(|| {
+        if pivoted {
+            pivoted_conv(&leaves.input, &leaves.weight, bias, &case.conv, &pivot)
+        } else {
+            conv(&leaves.input, &leaves.weight, bias, &case.conv)
+        }
     })
     .unwrap();
     let out = out.unwrap();
