@@ -118,6 +118,9 @@ def draw(result: dict[str, Any], out: Path) -> None:
         else:
             axes.set_xscale("log", base=2)
             axes.set_xticks(places, labels)
+        axes.yaxis.set_major_formatter("{x:g}")
+        axes.yaxis.set_minor_formatter("{x:g}")
+        axes.tick_params(axis="y", which="minor", labelsize=7)
         axes.set_xlabel(name)
         axes.set_ylabel("ms/step")
     grid.flat[0].legend(fontsize=8)

@@ -42,7 +42,9 @@ elif words[0] in ("train", "sample"):
     if words[0] == "train":
         folder = out / "checkpoints" / ("step-" + settings["steps"])
         folder.mkdir(parents=True)
-        shutil.copy({files!r} + "/generator.safetensors", folder)
+        wrong = how == "wrong" and (settings.get("cuda_graph") == "true" or out.name.endswith("-b"))
+        source = {files!r} + ("/other.safetensors" if wrong else "/generator.safetensors")
+        shutil.copy(source, folder / "generator.safetensors")
     else:
         shutil.copy({files!r} + "/samples.safetensors", words[words.index("--tensors") + 1])
 else:
@@ -154,6 +156,8 @@ def trained(folder: Path) -> None:
     """What the stand-in's `train` and `sample` hand out."""
     generator = dcgan.Generator(32, 1, 16, 12)
     save_file(generator.state_dict(), folder / "generator.safetensors")
+    doubled = {name: 2 * t for name, t in generator.state_dict().items()}
+    save_file(doubled, folder / "other.safetensors")
     latents = torch.randn(3, 12)
     images = generator.eval()(latents).detach()
     save_file({"latents": latents, "images": images}, folder / "samples.safetensors")
@@ -167,13 +171,17 @@ def test_gpu(folder: Path) -> None:
         code = gpu.main([*map(str, args), "--rounds", "2", "--steps", "2", "--", *SMALL, "--peers"])
     assert code == 0, said.getvalue()
     found = json.loads((out / "gpu.json").read_text())
-    assert all(row["ok"] for row in found["checks"]) and len(found["checks"]) == 6, found
+    assert all(row["ok"] for row in found["checks"]) and len(found["checks"]) == 8, found
     assert set(found["bench"]) == {"float32", "bfloat16"} and "b1-tiny" in found["bench"]["float32"]["contestants"]
-    args[1] = stand_in(folder, "wrong")
+    args[1], args[5] = stand_in(folder, "wrong"), folder / "wrong"
     wrong = gpu.arguments([str(arg) for arg in args])
     with redirect_stdout(StringIO()) as said:
         row = gpu.attempt("plugins", lambda: gpu.check_plugins(gpu.Machine(wrong), wrong, "cpu"))
+        deterministic = gpu.attempt("bytes", lambda: gpu.check_deterministic(gpu.Machine(wrong), wrong))
+        graph = gpu.attempt("graph", lambda: gpu.check_graph(gpu.Machine(wrong), wrong))
     assert not row.ok and "0.001" in row.detail, said.getvalue()
+    assert not deterministic.ok and "differ" in deterministic.detail, said.getvalue()
+    assert not graph.ok and "differs by 1.0e+00" in graph.detail, said.getvalue()
 
 
 def main() -> None:

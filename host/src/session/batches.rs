@@ -75,12 +75,10 @@ impl Batches {
                 if let Some(after) = batch.after {
                     self.position = after;
                 }
-                let images = Tensor::f_from_slice(&batch.images)?.f_reshape(self.shape)?.f_to_device(self.device)?;
-                let labels = if batch.labels.is_empty() {
-                    None
-                } else {
-                    Some(Tensor::f_from_slice(&batch.labels)?.f_to_kind(Kind::Int64)?.f_to_device(self.device)?)
-                };
+                let images = onto(self.device, Tensor::f_from_slice(&batch.images)?.f_reshape(self.shape)?)?;
+                let labels = (!batch.labels.is_empty())
+                    .then(|| onto(self.device, Tensor::f_from_slice(&batch.labels)?))
+                    .transpose()?;
                 prefetch.recycle(batch);
                 Ok(Batch { images, labels })
             }
@@ -94,6 +92,14 @@ impl Batches {
                 Ok(Batch { images, labels: labels.as_ref().map(pick).transpose()? })
             }
         }
+    }
+}
+
+/// A copy that the host does not wait for: from pinned memory, behind the device's other work.
+fn onto(device: Device, tensor: Tensor) -> Result<Tensor, tch::TchError> {
+    match device {
+        Device::Cuda(_) => tensor.f_pin_memory(device)?.f_internal_to_copy((tensor.kind(), device), true),
+        _ => Ok(tensor),
     }
 }
 
