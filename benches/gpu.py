@@ -129,7 +129,10 @@ def check_deterministic(machine: Machine, args: argparse.Namespace) -> str:
 
 
 def check_graph(machine: Machine, args: argparse.Namespace) -> str:
-    """Replayed rounds against plain ones: the same weights, but for the order of float32 sums."""
+    """Replayed rounds against plain ones: the same weights, but for the order of float32 sums.
+
+    A binary that was built without graphs refuses `cuda_graph = true`, so this compares no plain rounds with themselves.
+    """
     plain, graph = (
         load_file(train(machine, args, f"graph-{on}", 20, "deterministic=true", f"cuda_graph={on}"))
         for on in ("false", "true")

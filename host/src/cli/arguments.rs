@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::plugin::COMMAND;
+
 /// Trains GANs that come in as plugins, in one stage or two.
 #[derive(Debug, Parser)]
 #[command(
@@ -53,6 +55,9 @@ pub(super) enum Command {
         /// The shell.
         shell: clap_complete::Shell,
     },
+    /// For the host itself: a plugin's declaration in a process of its own.
+    #[command(name = COMMAND, hide = true)]
+    Declare,
     /// For benches: train steps on demand, one JSON line for each number read from standard input.
     #[command(name = "__steps", hide = true)]
     Steps(Steps),

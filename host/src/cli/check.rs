@@ -57,15 +57,15 @@ pub(super) fn run(arguments: &Check, plugin_path: &[PathBuf]) -> anyhow::Result<
 }
 
 fn one(arguments: &Check, name: &str, plugin_path: &[PathBuf], draw: &Draw) -> anyhow::Result<Outcome> {
-    let (file, plugin) = plugins::open(name, plugin_path)?;
-    let first = plugins::declare(&plugin, &arguments.subject, &[])?;
+    let file = plugins::find(name, plugin_path)?;
+    let first = plugins::declare(&file, &arguments.subject, &[])?;
     if let Some(path) = &arguments.dump {
         dump(draw, &first, &file.manifest.name, path)?;
     }
     let choices = if arguments.variants { combinations(&first)? } else { vec![Vec::new()] };
     let mut variants = Vec::new();
     for choice in choices {
-        let gan = plugins::declare(&plugin, &arguments.subject, &choice)?;
+        let gan = plugins::declare(&file, &arguments.subject, &choice)?;
         let report = check::check(&gan, draw).map_err(|e| anyhow::anyhow!("plugin `{}`: {e}", file.manifest.name))?;
         variants.push(Variant { options: described(&gan), report });
     }

@@ -14,8 +14,8 @@ use super::{arguments::Inspect, plugins, print, table::Table};
 use crate::train::{Choice, Cost, Strategy, Way, choose, obstacle};
 
 pub(super) fn run(arguments: &Inspect, plugin_path: &[PathBuf]) -> anyhow::Result<()> {
-    let (file, plugin) = plugins::open(&arguments.plugin, plugin_path)?;
-    let gan = plugins::declare(&plugin, &arguments.subject, &[])?;
+    let file = plugins::find(&arguments.plugin, plugin_path)?;
+    let gan = plugins::declare(&file, &arguments.subject, &[])?;
     let manifest = &file.manifest;
     if arguments.subject.json {
         let value = json!({

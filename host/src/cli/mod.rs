@@ -20,7 +20,10 @@ use clap::{CommandFactory, Parser};
 
 use arguments::{Arguments, Command, PluginCommand};
 
-use crate::session::{SessionError, resolve_device};
+use crate::{
+    plugin,
+    session::{SessionError, resolve_device},
+};
 
 /// The run failed.
 const FAILED: u8 = 1;
@@ -63,6 +66,7 @@ fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Arguments::command(), "tandem", &mut std::io::stdout());
         }
+        Command::Declare => plugin::serve().map_err(anyhow::Error::msg)?,
         Command::Steps(steps) => steps::run(&steps, path)?,
     }
     Ok(ExitCode::SUCCESS)

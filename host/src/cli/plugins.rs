@@ -10,7 +10,7 @@ use tandem_plugin_api::{
 
 use super::{arguments::Subject, print, table::Table};
 use crate::{
-    plugin::{LoadedPlugin, PluginFile, SearchPath, load},
+    plugin::{PluginFile, SearchPath},
     session,
 };
 
@@ -45,15 +45,13 @@ pub(super) fn list(plugin_path: &[PathBuf], as_json: bool) -> anyhow::Result<()>
     Ok(())
 }
 
-/// A plugin with the file it came from.
-pub(super) fn open(name: &str, plugin_path: &[PathBuf]) -> anyhow::Result<(PluginFile, LoadedPlugin)> {
-    let file = SearchPath::new(plugin_path).find(name)?;
-    let loaded = load(&file)?;
-    Ok((file, loaded))
+/// The file of a plugin.
+pub(super) fn find(name: &str, plugin_path: &[PathBuf]) -> anyhow::Result<PluginFile> {
+    Ok(SearchPath::new(plugin_path).find(name)?)
 }
 
 /// What a plugin declares for the images and options on the command line.
-pub(super) fn declare(plugin: &LoadedPlugin, subject: &Subject, more: &[Named<Value>]) -> anyhow::Result<Gan> {
+pub(super) fn declare(plugin: &PluginFile, subject: &Subject, more: &[Named<Value>]) -> anyhow::Result<Gan> {
     let mut options = session::options(&toml_options(&subject.sets)?)?;
     options.retain(|o| !more.iter().any(|m| m.name == o.name));
     options.extend_from_slice(more);

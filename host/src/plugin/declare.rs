@@ -1,38 +1,63 @@
-//! Asks a loaded plugin for its definition and believes none of it.
+//! Asks a plugin for its definition and believes none of it.
 
 use tandem_plugin_api::{
-    Gan, Images, abi, request,
+    Gan, Images,
+    abi::{self, Plugin_Ref},
+    request,
     value::{self, Named, Value},
 };
 
 use super::{
-    LoadedPlugin, PluginError,
+    LoadedPlugin, PluginError, PluginFile, child,
     error::{LoadProblem, plain},
+    load,
 };
+
+/// Has plugins declare in this process.
+const IN_PROCESS: &str = "TANDEM_PLUGIN_IN_PROCESS";
 
 /// The most that a definition may hold, in bytes of names, numbers and structure.
 const MAX_DEFINITION: usize = 64 << 20;
 
-impl LoadedPlugin {
+impl PluginFile {
     /// The plugin's GAN for these images under these options, checked whole; `Gan::encode` gives it as data.
+    ///
+    /// Its code runs in a confined process of this binary, which must run [`super::serve`] for [`super::COMMAND`]; with
+    /// `TANDEM_PLUGIN_IN_PROCESS` set, for debugging, in this process.
     pub fn declare(&self, images: Images, options: &[Named<Value>]) -> Result<Gan, PluginError> {
-        let checked = ask(self, images, options).and_then(|definition| {
-            let gan = Gan::decode(&definition).map_err(|e| LoadProblem::Malformed(plain(&e.to_string())))?;
-            // The plugin said so itself; a plugin that was not made with the export macro may not have looked.
-            gan.fits(images).map_err(|e| LoadProblem::OtherImages(plain(&e.to_string())))?;
-            Ok(gan)
-        });
-        checked.map_err(|problem| PluginError::Load {
-            name: self.manifest.name.clone(),
-            path: self.path.clone(),
-            problem,
-        })
+        if std::env::var_os(IN_PROCESS).is_some_and(|value| !value.is_empty()) {
+            return load(self)?.declare(images, options);
+        }
+        let tandem = std::env::current_exe().map_err(|e| LoadProblem::Child(format!("this program's file: {e}")));
+        tandem
+            .and_then(|tandem| child::declare(&tandem, self, images, options))
+            .and_then(|definition| checked(&definition, images))
+            .map_err(|problem| self.error(problem))
     }
 }
 
-/// The one call into a plugin's code. It runs in this process, so an endless loop or a crash in it is this process's.
-fn ask(plugin: &LoadedPlugin, images: Images, options: &[Named<Value>]) -> Result<value::Definition, LoadProblem> {
-    let answer = plugin.root.declare()(request(images, options)).into_result();
+impl LoadedPlugin {
+    /// As [`PluginFile::declare`], in this process: an endless loop or a crash of the plugin's is this process's.
+    pub fn declare(&self, images: Images, options: &[Named<Value>]) -> Result<Gan, PluginError> {
+        let gan = ask(self.root, images, options).and_then(|definition| checked(&definition, images));
+        gan.map_err(|problem| PluginError::Load { name: self.manifest.name.clone(), path: self.path.clone(), problem })
+    }
+}
+
+fn checked(definition: &value::Definition, images: Images) -> Result<Gan, LoadProblem> {
+    let gan = Gan::decode(definition).map_err(|e| LoadProblem::Malformed(plain(&e.to_string())))?;
+    // The plugin said so itself; a plugin that was not made with the export macro may not have looked.
+    gan.fits(images).map_err(|e| LoadProblem::OtherImages(plain(&e.to_string())))?;
+    Ok(gan)
+}
+
+/// The one call into a plugin's code.
+pub(super) fn ask(
+    root: Plugin_Ref,
+    images: Images,
+    options: &[Named<Value>],
+) -> Result<value::Definition, LoadProblem> {
+    let answer = root.declare()(request(images, options)).into_result();
     let definition = answer.map_err(|reason| LoadProblem::Declaration(plain(&reason)))?;
     if size(&definition) > MAX_DEFINITION {
         return Err(LoadProblem::TooLarge(MAX_DEFINITION));

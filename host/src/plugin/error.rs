@@ -123,6 +123,14 @@ pub enum LoadProblem {
     Root(String),
     #[error("gave no definition: {0}")]
     Declaration(String),
+    #[error("{0}")]
+    Said(String),
+    #[error("gave no definition: its process ended {how}{said}; this is a mistake in the plugin, tell its author")]
+    Died { how: String, said: String },
+    #[error("gave no definition within {0} seconds; this is a mistake in the plugin, tell its author")]
+    TooSlow(u64),
+    #[error("could not be asked, since no process could be had for it: {0}")]
+    Child(String),
     #[error("gave a definition of more than {} MiB; this is a mistake in the plugin, tell its author", .0 >> 20)]
     TooLarge(usize),
     #[error("gave a malformed definition: {0}; this is a mistake in the plugin, tell its author")]

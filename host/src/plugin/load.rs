@@ -52,17 +52,21 @@ pub fn load(file: &PluginFile) -> Result<LoadedPlugin, PluginError> {
 
 /// As [`load`], with the directory in which the copy is kept.
 pub(super) fn open(file: &PluginFile, cache: &Path) -> Result<LoadedPlugin, LoadProblem> {
-    let copy = cache::keep(file, cache)?;
-    let header = find_header(&copy)?;
+    let root = open_copy(&cache::keep(file, cache)?)?;
+    let PluginFile { path, manifest, sha256, .. } = file.clone();
+    Ok(LoadedPlugin { path, manifest, sha256, root })
+}
+
+/// The plugin in a copy that [`cache::keep`] made.
+pub(super) fn open_copy(copy: &Path) -> Result<Plugin_Ref, LoadProblem> {
+    let header = find_header(copy)?;
     let header = header.upgrade().map_err(|e| refused(&e))?;
     let plugin = header.layout().ok_or_else(|| LoadProblem::Layout("it does not say its layout".into()))?;
     layout::check(plugin).map_err(LoadProblem::Layout)?;
-    let root = call_root(header).map_err(|e| match e {
+    call_root(header).map_err(|e| match e {
         RootModuleError::Returned(error) => LoadProblem::Root(plain(&error.to_string())),
         RootModuleError::Unwound => LoadProblem::Root("its entry panicked".into()),
-    })?;
-    let PluginFile { path, manifest, sha256, .. } = file.clone();
-    Ok(LoadedPlugin { path, manifest, sha256, root })
+    })
 }
 
 /// The header that `export_gan!` exports, not yet trusted.
@@ -103,7 +107,7 @@ fn refused(error: &LibraryError) -> LoadProblem {
 }
 
 impl PluginFile {
-    fn error(&self, problem: LoadProblem) -> PluginError {
+    pub(super) fn error(&self, problem: LoadProblem) -> PluginError {
         PluginError::Load { name: self.manifest.name.clone(), path: self.path.clone(), problem }
     }
 }

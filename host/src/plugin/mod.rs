@@ -1,9 +1,10 @@
 //! Plugins: found on a search path, read without running them, loaded, asked for a definition.
 //!
 //! [`inspect`] reads a file's manifest and proves that loading it cannot kill the process for a reason that the file
-//! itself shows. [`load`] opens the bytes that were inspected. [`LoadedPlugin::declare`] gets a checked [`Gan`], in
-//! which nothing of the plugin is left: from there on the host needs the plugin no more. [`SearchPath`] finds plugins
-//! by name. What a definition means is no concern of this module.
+//! itself shows. [`PluginFile::declare`] gets a checked [`Gan`], in which nothing of the plugin is left: its code runs in a
+//! confined process ([`serve`]) that opens the bytes which were inspected, and the host maps none of it. [`load`] opens
+//! them in this process, for debugging. [`SearchPath`] finds plugins by name. What a definition means is no concern of
+//! this module.
 //!
 //! # Version rules
 //!
@@ -15,6 +16,8 @@
 //! [`Gan`]: tandem_plugin_api::Gan
 
 mod cache;
+mod child;
+mod confine;
 mod declare;
 mod error;
 mod inspect;
@@ -26,6 +29,7 @@ mod search;
 #[cfg(test)]
 mod tests;
 
+pub use child::{COMMAND, serve};
 pub use error::{FileProblem, LoadProblem, NotFound, PluginError};
 pub use inspect::{MAX_FILE, PluginFile, inspect};
 pub use load::{LoadedPlugin, load};

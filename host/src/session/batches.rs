@@ -17,7 +17,13 @@ enum Source {
     /// In the host's memory, made into batches ahead of use.
     Host(Prefetch),
     /// On the device: a batch is gathered there, and only its indices travel.
-    Resident { images: Tensor, labels: Option<Tensor>, sampler: Sampler },
+    Resident {
+        images: Tensor,
+        labels: Option<Tensor>,
+        /// 127.5; a tensor, since by a number CUDA divides as it multiplies by the inverse.
+        half: Tensor,
+        sampler: Sampler,
+    },
 }
 
 /// A stream of batches that knows where it stands.
@@ -55,7 +61,8 @@ impl Batches {
             let labels = (!dataset.labels().is_empty())
                 .then(|| Tensor::f_from_slice(dataset.labels())?.f_to_kind(Kind::Int64)?.f_to_device(device))
                 .transpose()?;
-            Source::Resident { images, labels, sampler }
+            let half = Tensor::f_full([0_i64; 0], 127.5, (Kind::Float, device))?;
+            Source::Resident { images, labels, half, sampler }
         } else {
             Source::Host(Prefetch::start(dataset, sampler)?)
         };
@@ -82,13 +89,13 @@ impl Batches {
                 prefetch.recycle(batch);
                 Ok(Batch { images, labels })
             }
-            Source::Resident { images, labels, sampler } => {
+            Source::Resident { images, labels, half, sampler } => {
                 let indices: Vec<i64> = sampler.next_batch().iter().map(|&i| i.into()).collect();
                 self.position = sampler.state();
-                let indices = Tensor::f_from_slice(&indices)?.f_to_device(self.device)?;
+                let indices = onto(self.device, Tensor::f_from_slice(&indices)?)?;
                 let pick = |of: &Tensor| of.f_index_select(0, &indices);
                 // To [-1, 1] as the data's thread does it.
-                let images = pick(images)?.f_to_kind(Kind::Float)?.f_div_scalar(127.5)?.f_sub_scalar(1.0)?;
+                let images = pick(images)?.f_to_kind(Kind::Float)?.f_div(half)?.f_sub_scalar(1.0)?;
                 Ok(Batch { images, labels: labels.as_ref().map(pick).transpose()? })
             }
         }

@@ -109,6 +109,8 @@ impl Contestant {
 
     fn profile(&mut self, batches: &mut Batches, steps: u64) -> Result<(), SessionError> {
         let device = self.trainer.settings().device;
+        // A replayed round has no phases that the host could time.
+        self.trainer.run_plainly();
         let (whole, times) = time_phases(device, || self.turn(batches, steps));
         let mut other = whole?;
         for name in PHASES {

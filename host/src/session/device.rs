@@ -2,7 +2,7 @@
 
 use std::{fs, path::PathBuf};
 
-use tandem_torch_ext::{keep_freed_memory, open_cuda, use_deterministic};
+use tandem_torch_ext::{cuda_graphs_are_open, keep_freed_memory, open_cuda, use_deterministic};
 
 use super::SessionError;
 use crate::config::{Config, Device, Precision};
@@ -29,13 +29,17 @@ pub fn resolve(asked: Device) -> Result<tch::Device, SessionError> {
     }
 }
 
-/// Sets up this process for a run: threads, deterministic algorithms; and refuses a precision that `device` has not.
+/// Sets up this process for a run: threads, deterministic algorithms; and refuses a precision or CUDA graphs that `device`
+/// or this build has not.
 pub fn set_up(config: &Config, device: tch::Device) -> Result<(), SessionError> {
     if let Some(threads) = config.threads {
         tch::set_num_threads(threads as i32);
     }
     if config.deterministic {
         use_deterministic(true)?;
+    }
+    if config.cuda_graph && matches!(device, tch::Device::Cuda(_)) && !cuda_graphs_are_open() {
+        return Err(SessionError::NoGraphs);
     }
     match missing(config.precision, device) {
         None => Ok(()),

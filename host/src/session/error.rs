@@ -80,6 +80,11 @@ pub enum SessionError {
         /// Why it cannot be had, and what to do.
         why: String,
     },
+    /// Recorded rounds were asked for, and this build has none.
+    #[error(
+        "cuda_graph = true: CUDA graphs are not built in, as CUDA's headers were missing (docs/setup.md); use cuda_graph = false"
+    )]
+    NoGraphs,
     /// A stored definition or checkpoint is not what this run needs.
     #[error("{0}")]
     Stored(String),
@@ -98,7 +103,12 @@ impl SessionError {
     pub const fn is_usage(&self) -> bool {
         matches!(
             self,
-            Self::Config(_) | Self::Plugin(_) | Self::Device { .. } | Self::Precision { .. } | Self::Definition { .. }
+            Self::Config(_)
+                | Self::Plugin(_)
+                | Self::Device { .. }
+                | Self::Precision { .. }
+                | Self::NoGraphs
+                | Self::Definition { .. }
         ) || matches!(self, Self::Run(RunError::Exists { .. } | RunError::Changed { .. } | RunError::NoRun { .. }))
     }
 }

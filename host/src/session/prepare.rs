@@ -13,7 +13,7 @@ use super::SessionError;
 use crate::{
     config::{self, Config, ConfigError, DataKind, PluginChoice, PluginDefaults, Resolved, Sources, Split},
     data::Dataset,
-    plugin::{self, LoadedPlugin, SearchPath},
+    plugin::{PluginFile, SearchPath},
     run::PluginRecord,
 };
 
@@ -42,7 +42,7 @@ impl Prepared {
 /// Reads the data, asks the plugin, and resolves the configuration with the plugin's defaults.
 pub fn prepare(sources: &Sources, plugin_path: &[PathBuf]) -> Result<Prepared, SessionError> {
     let choice = sources.plugin_choice()?;
-    let plugin = plugin::load(&SearchPath::new(plugin_path).find(&choice.plugin)?)?;
+    let plugin = SearchPath::new(plugin_path).find(&choice.plugin)?;
     let dataset = open(&choice)?;
     let gan = plugin.declare(images(&dataset), &options(&choice.options)?)?;
     let (resolved, gan) = prepare_for(sources, &plugin, gan, choice.stages)?;
@@ -53,7 +53,7 @@ pub fn prepare(sources: &Sources, plugin_path: &[PathBuf]) -> Result<Prepared, S
 /// configuration has it: with its augmentation.
 pub fn prepare_for(
     sources: &Sources,
-    plugin: &LoadedPlugin,
+    plugin: &PluginFile,
     gan: Gan,
     stages: config::Stages,
 ) -> Result<(Resolved, Gan), SessionError> {
@@ -110,7 +110,7 @@ pub fn options(table: &toml::Table) -> Result<Vec<Named<Value>>, SessionError> {
     named.collect()
 }
 
-fn defaults(plugin: &LoadedPlugin, gan: &Gan, stages: config::Stages) -> PluginDefaults {
+fn defaults(plugin: &PluginFile, gan: &Gan, stages: config::Stages) -> PluginDefaults {
     let stages = match stages {
         config::Stages::One => Stages::One,
         config::Stages::Two => Stages::Two,
@@ -168,7 +168,7 @@ fn optimizer(declared: &Optimizer) -> config::Optimizer {
     }
 }
 
-fn record(plugin: &LoadedPlugin) -> PluginRecord {
+fn record(plugin: &PluginFile) -> PluginRecord {
     PluginRecord {
         name: plugin.manifest.name.clone(),
         version: plugin.manifest.version.clone(),

@@ -136,7 +136,8 @@ impl Losses {
         }
         let _guard = tch::no_grad_guard();
         let next = self.next_states(scores)?;
-        // In place: a recorded round reads and writes the same memory each time.
+        // In place: a recorded round reads and writes the same memory each time. Copied first: a state may become another.
+        let next = next.iter().map(Tensor::f_detach_copy).collect::<Result<Vec<_>, _>>()?;
         for (state, value) in self.states.iter_mut().zip(next) {
             state.value.f_copy_(&value)?;
         }

@@ -9,11 +9,14 @@ use tch::Tensor;
 
 use super::{Batch, TrainError};
 
-/// Rounds that run plainly first: libtorch's libraries choose their algorithms and make their workspaces in them.
+/// Rounds of a plan that run plainly first: libtorch's libraries choose their algorithms and make their workspaces in
+/// them, and a plan that does not come again (as under a learning rate that never stays) is not worth a recording.
 const WARM: u64 = 3;
+/// The most plans that are counted.
+const MOST_MET: usize = 32;
 /// The most batches of a round that fixed tensors are kept for; the long rounds of `critic_boost` run plainly.
 const MOST_BATCHES: u64 = 8;
-/// The most recordings that are kept; what needs more (a learning rate that never stays) runs plainly.
+/// The most recordings that are kept; what needs more runs plainly.
 const MOST_GRAPHS: usize = 8;
 
 /// What the host decides of a round.
@@ -40,19 +43,33 @@ struct Recorded {
 /// The recordings of a trainer, and what they read.
 #[derive(Debug, Default)]
 pub(super) struct Replay {
-    rounds: u64,
+    /// Plans and how often they came, the latest last.
+    met: Vec<(Plan, u64)>,
     inputs: Vec<Batch>,
     recorded: Vec<Recorded>,
 }
 
 impl Replay {
-    /// Whether a round of this plan is to be replayed or recorded; else it runs plainly. Counts the rounds.
+    /// Whether a round of this plan is to be replayed or recorded; else it runs plainly.
     pub(super) fn takes(&mut self, plan: &Plan, averages: bool) -> bool {
-        self.rounds += 1;
-        let known = self.recorded.iter().any(|r| r.plan == *plan);
+        if self.recorded.iter().any(|r| r.plan == *plan) {
+            return true;
+        }
+        let before = self.met(plan);
         // The average follows each step of G, and is made after the round.
         let apart = !averages || plan.steps.1 == 1;
-        known || (self.rounds > WARM && plan.batches <= MOST_BATCHES && apart && self.recorded.len() < MOST_GRAPHS)
+        before >= WARM && plan.batches <= MOST_BATCHES && apart && self.recorded.len() < MOST_GRAPHS
+    }
+
+    /// How often this plan came before; counts it.
+    fn met(&mut self, plan: &Plan) -> u64 {
+        let known = self.met.iter().position(|(met, _)| met == plan).map(|i| self.met.remove(i));
+        let (plan, before) = known.unwrap_or_else(|| (plan.clone(), 0));
+        self.met.push((plan, before + 1));
+        if self.met.len() > MOST_MET {
+            self.met.remove(0);
+        }
+        before
     }
 
     /// Puts a round's batches where recordings read them.
@@ -93,6 +110,11 @@ impl Replay {
         Ok(Some(recorded.row.f_detach_copy()?))
     }
 
+    /// A recording whose memory others may share: rows are copied away at once.
+    pub(super) fn first(&self) -> Option<&CudaGraph> {
+        self.recorded.first().map(|r| &r.graph)
+    }
+
     /// Keeps a recording.
     pub(super) fn keep(&mut self, plan: Plan, graph: CudaGraph, row: Tensor) {
         self.recorded.push(Recorded { plan, graph, row });
@@ -119,9 +141,25 @@ mod tests {
         let mut replay = Replay::default();
         let first: Vec<bool> = (0..5).map(|_| replay.takes(&plan(1, 1.0, false), true)).collect();
         assert_eq!(first, [false, false, false, true, true]);
-        assert!(!replay.takes(&plan(100, 1.0, false), true));
+        for _ in 0..4 {
+            assert!(!replay.takes(&plan(100, 1.0, false), true));
+        }
         let two_of_g = Plan { steps: (1, 2), ..plan(2, 1.0, false) };
-        assert!(!replay.takes(&two_of_g, true) && replay.takes(&two_of_g, false));
+        for _ in 0..4 {
+            assert!(!replay.takes(&two_of_g, true));
+        }
+        assert!(replay.takes(&two_of_g, false));
+    }
+
+    #[test]
+    fn a_plan_that_never_comes_again_is_not_recorded() {
+        let mut replay = Replay::default();
+        assert!((0..100).all(|i| !replay.takes(&plan(1, f64::from(i), false), true)));
+        assert!(replay.met.len() <= MOST_MET);
+        // One that is due now and then is warmed by its own rounds.
+        let lazy: Vec<bool> = (0..16).map(|i| replay.takes(&plan(1, 1.0, i % 4 == 0), true)).collect();
+        assert_eq!(lazy.iter().position(|t| *t), Some(5));
+        assert!(lazy[12] && !lazy[8]);
     }
 
     #[test]

@@ -149,6 +149,11 @@ impl Trainer {
         &mut self.readings
     }
 
+    /// Runs every round plainly from now on, for a look into it.
+    pub fn run_plainly(&mut self) {
+        self.replay = None;
+    }
+
     /// One round: `n_critic` steps of D and `n_generator` of G. In one stage as many as there are of both are joint, then
     /// come the others alone (as TF-GAN's joint hooks).
     ///
@@ -202,7 +207,8 @@ impl Trainer {
             graph.register(&self.noise)?;
             let mut inputs = replay.inputs();
             let missing = || TrainError::Refused("a recorded round asked for more batches than it has".into());
-            let row = graph.record(|| self.steps(plan.steps, false, &mut || inputs.next().ok_or_else(missing)))?;
+            let mut next = || inputs.next().ok_or_else(missing);
+            let row = graph.record(replay.first(), || self.steps(plan.steps, false, &mut next))?;
             // Recording does nothing yet, but the steps were counted in it.
             replay.keep(plan.clone(), graph, row);
             replay.again(plan)?.ok_or_else(missing)?

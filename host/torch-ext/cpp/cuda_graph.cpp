@@ -75,7 +75,9 @@ char* tandem_ext_graph_register(void* const* graph, at::Generator* const* genera
   return opened().graph_register(*graph, *generator);
 }
 
-char* tandem_ext_graph_begin(void* const* graph) { return opened().graph_begin(*graph); }
+char* tandem_ext_graph_begin(void* const* graph, void* const* like) {
+  return opened().graph_begin(*graph, like == nullptr ? nullptr : *like);
+}
 char* tandem_ext_graph_end(void* const* graph) { return opened().graph_end(*graph); }
 char* tandem_ext_graph_replay(void* const* graph) { return opened().graph_replay(*graph); }
 

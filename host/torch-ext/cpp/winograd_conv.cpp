@@ -57,6 +57,15 @@ const void* data(const std::optional<at::Tensor>& tensor) {
   return tensor.has_value() ? tensor->const_data_ptr() : nullptr;
 }
 
+// A bias as the kernels read it.
+std::optional<at::Tensor> in_order(const std::optional<at::Tensor>& bias, int64_t channels, const at::Tensor& map) {
+  if (!bias.has_value()) return bias;
+  TORCH_CHECK(bias->sizes() == at::IntArrayRef{channels} && bias->scalar_type() == map.scalar_type(),
+              "expected a bias [", channels, "] of ", map.scalar_type(), ", found ", bias->sizes(), " of ",
+              bias->scalar_type());
+  return bias->contiguous();
+}
+
 template <class F>
 void in_parallel(Range all, F&& body) {
   at::parallel_for(all.begin, all.end, 1, [&](int64_t begin, int64_t end) { body(Range{begin, end}); });
@@ -143,6 +152,7 @@ at::Tensor WinogradConv::down(const at::Tensor& large, const at::Tensor& weight,
   const auto &z = sizes_;
   const auto &k = *kernels_;
   const auto from = last(large), weights = last(weight);
+  const auto shift = in_order(bias, z.a, large);
   auto out = at::empty({z.images, z.a, z.h, z.w}, large.options(), at::MemoryFormat::ChannelsLast);
   const Range of_large{0, z.b / k.lanes};
   each_group(z.a / k.lanes, k.points * z.channels() * k.lanes * bytes_, [&](Range group) {
@@ -158,7 +168,7 @@ at::Tensor WinogradConv::down(const at::Tensor& large, const at::Tensor& weight,
         k.product(block_at(v, p, 0), part.rows, z.channels(), block_at(u, p, place), u.rows, block_at(m, p, place), part.rows, places);
       });
       in_parallel(all, [&](Range tiles) {
-        k.collect(z, m, part.first_tile, tiles, data(bias), out.mutable_data_ptr());
+        k.collect(z, m, part.first_tile, tiles, data(shift), out.mutable_data_ptr());
       });
     });
   });
@@ -170,6 +180,7 @@ at::Tensor WinogradConv::up(const at::Tensor& small, const at::Tensor& weight,
   const auto &z = sizes_;
   const auto &k = *kernels_;
   const auto from = last(small), weights = last(weight);
+  const auto shift = in_order(bias, z.b, small);
   auto out = at::empty({z.images, z.b, z.large_h, z.large_w}, small.options(), at::MemoryFormat::ChannelsLast);
   const auto plane_bytes = z.large_h * z.large_w * k.lanes * bytes_;
   const Range of_small{0, z.a / k.lanes};
@@ -188,7 +199,7 @@ at::Tensor WinogradConv::up(const at::Tensor& small, const at::Tensor& weight,
         void* plane = workspace(PLANE, plane_bytes);
         for (int64_t i = planes.begin; i < planes.end; ++i) {
           k.scatter(z, v, part.first_tile, part.first_image + i / group.size(), group.begin + i % group.size(),
-                    data(bias), plane, out.mutable_data_ptr());
+                    data(shift), plane, out.mutable_data_ptr());
         }
       });
     });

@@ -21,15 +21,18 @@ struct Graph {
   c10::DeviceIndex device;
   at::cuda::CUDAGraph graph;
   std::optional<c10::cuda::CUDAStream> before;
+  c10::DeviceIndex device_before = 0;
 
-  void begin() {
+  void begin(Graph* like) {
     TORCH_CHECK(!before.has_value(), "this graph is being recorded already");
+    device_before = c10::cuda::current_device();
+    c10::cuda::set_device(device);
     // What was queued on other streams must not be waited for inside of the recording.
     c10::cuda::device_synchronize();
     before = c10::cuda::getCurrentCUDAStream(device);
     c10::cuda::setCurrentCUDAStream(c10::cuda::getStreamFromPool(/*isHighPriority=*/false, device));
     try {
-      graph.capture_begin();
+      graph.capture_begin(like == nullptr ? c10::MempoolId_t{0, 0} : like->graph.pool());
     } catch (...) {
       restore();
       throw;
@@ -50,6 +53,7 @@ struct Graph {
   void restore() {
     c10::cuda::setCurrentCUDAStream(*before);
     before.reset();
+    c10::cuda::set_device(device_before);
   }
 };
 
@@ -65,8 +69,8 @@ char* graph_register(void* graph, const at::Generator* generator) {
   return guard([&] { of(graph).graph.register_generator_state(*generator); });
 }
 
-char* graph_begin(void* graph) {
-  return guard([&] { of(graph).begin(); });
+char* graph_begin(void* graph, void* like) {
+  return guard([&] { of(graph).begin(static_cast<Graph*>(like)); });
 }
 
 char* graph_end(void* graph) {

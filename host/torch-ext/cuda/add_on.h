@@ -15,8 +15,9 @@ struct CudaAddOn {
   void (*graph_free)(void* graph);
   // Draws of this generator in the graph go on from replay to replay.
   char* (*graph_register)(void* graph, const at::Generator* generator);
-  // Between these, work on the calling thread's device is recorded and not done.
-  char* (*graph_begin)(void* graph);
+  // Between these, work on the graph's device is recorded and not done. It takes memory from `like`'s pool, if there is
+  // one: their results must be read before the other is replayed.
+  char* (*graph_begin)(void* graph, void* like);
   char* (*graph_end)(void* graph);
   char* (*graph_replay)(void* graph);
   // The most bytes that tensors on the device ever took.

@@ -55,12 +55,17 @@ impl CudaGraph {
         ffi::tandem_ext_graph_register(&self.0, generator.pointer()).check("CudaGraph::register")
     }
 
-    /// Records what `work` does on the device instead of doing it; once.
+    /// Records what `work` does on the device instead of doing it; once. With `like`, both share their memory: what
+    /// one returned must have been read before the other is replayed.
     ///
     /// `work` must not wait for the device or copy between it and the host. Tensors that it returns live in the
     /// graph's memory, and each replay writes them anew.
-    pub fn record<T, E: From<TorchError>>(&mut self, work: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
-        ffi::tandem_ext_graph_begin(&self.0).check("CudaGraph::record")?;
+    pub fn record<T, E: From<TorchError>>(
+        &mut self,
+        like: Option<&Self>,
+        work: impl FnOnce() -> Result<T, E>,
+    ) -> Result<T, E> {
+        ffi::tandem_ext_graph_begin(&self.0, like.map(|graph| &graph.0)).check("CudaGraph::record")?;
         let done = work();
         let ended = ffi::tandem_ext_graph_end(&self.0).check("CudaGraph::record");
         // What failed inside is the cause of a recording that cannot be ended.

@@ -323,7 +323,7 @@ unsafe extern "C" {
     pub(crate) safe fn tandem_ext_has_cuda_add_on() -> bool;
     pub(crate) safe fn tandem_ext_graph_new(device: i64, graph: &mut GraphPtr) -> Status;
     pub(crate) safe fn tandem_ext_graph_register(graph: &GraphPtr, generator: &GeneratorPtr) -> Status;
-    pub(crate) safe fn tandem_ext_graph_begin(graph: &GraphPtr) -> Status;
+    pub(crate) safe fn tandem_ext_graph_begin(graph: &GraphPtr, like: Option<&GraphPtr>) -> Status;
     pub(crate) safe fn tandem_ext_graph_end(graph: &GraphPtr) -> Status;
     pub(crate) safe fn tandem_ext_graph_replay(graph: &GraphPtr) -> Status;
     pub(crate) safe fn tandem_ext_cuda_peak_bytes(device: i64, bytes: &mut u64) -> Status;

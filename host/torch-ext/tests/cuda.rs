@@ -59,7 +59,7 @@ fn graph() {
     let mut graph = CudaGraph::new(device).unwrap();
     graph.register(&noise).unwrap();
     let drawn = graph
-        .record(|| {
+        .record(None, || {
             let _ = sum.f_add_(&x).unwrap();
             noise.randn(&[4], Kind::Float)
         })
