@@ -7,6 +7,8 @@ pub mod data;
 pub mod image;
 pub mod network;
 pub mod plugin;
+pub mod report;
 pub mod run;
 pub mod session;
+pub mod tensorboard;
 pub mod train;

@@ -39,6 +39,8 @@ pub(super) enum Command {
     Bench(Bench),
     /// Draw a labelled row of images from each of several runs, into one PNG.
     Sheet(Sheet),
+    /// Show a run as one HTML page: curves, samples over time, γ, metrics, configuration.
+    Report(Report),
     /// See which plugins there are, what they hold, and prove them.
     #[command(subcommand)]
     Plugin(PluginCommand),
@@ -104,6 +106,15 @@ pub(super) struct Sample {
     /// Where to compute: `auto`, `cpu` or `cuda:N`.
     #[arg(long, default_value = "cpu")]
     pub(super) device: String,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Report {
+    /// The run directory; the run may still be going on.
+    pub(super) run: PathBuf,
+    /// The HTML file to write; `report.html` in the run directory if not given.
+    #[arg(long, value_name = "FILE.html")]
+    pub(super) out: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -7,6 +7,7 @@ mod inspect;
 mod log;
 mod plugins;
 mod progress;
+mod report;
 mod sample;
 mod sheet;
 mod steps;
@@ -56,6 +57,7 @@ fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Sample(sample) => sample::run(&sample)?,
         Command::Bench(bench) => bench::run(&bench, path)?,
         Command::Sheet(sheet) => sheet::run(&sheet)?,
+        Command::Report(arguments) => report::run(&arguments)?,
         Command::Plugin(PluginCommand::List { json }) => plugins::list(path, json)?,
         Command::Plugin(PluginCommand::Inspect(inspect)) => inspect::run(&inspect, path)?,
         Command::Plugin(PluginCommand::Check(check)) => return check::run(&check, path),
