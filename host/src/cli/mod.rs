@@ -2,6 +2,7 @@
 mod arguments;
 mod bench;
 mod check;
+mod compare;
 mod doctor;
 mod inspect;
 mod log;
@@ -44,6 +45,9 @@ pub fn main() -> ExitCode {
             eprintln!("error: {}", chain(&error));
             let usage = error.downcast_ref::<SessionError>().is_some_and(SessionError::is_usage)
                 || error.is::<crate::config::ConfigError>()
+                || error
+                    .downcast_ref::<crate::compare::CompareError>()
+                    .is_some_and(crate::compare::CompareError::is_usage)
                 || error.is::<crate::plugin::PluginError>();
             ExitCode::from(if usage { USAGE } else { FAILED })
         }
@@ -57,6 +61,7 @@ fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Sample(sample) => sample::run(&sample)?,
         Command::Bench(bench) => bench::run(&bench, path)?,
         Command::Sheet(sheet) => sheet::run(&sheet)?,
+        Command::Compare(compare) => return compare::run(&compare, path),
         Command::Report(arguments) => report::run(&arguments)?,
         Command::Plugin(PluginCommand::List { json }) => plugins::list(path, json)?,
         Command::Plugin(PluginCommand::Inspect(inspect)) => inspect::run(&inspect, path)?,

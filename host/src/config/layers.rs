@@ -12,7 +12,7 @@ use toml::{Table, Value, de::DeTable};
 use super::{ConfigError, keys};
 
 /// Environment variables that begin with `TANDEM_` and are no settings.
-const RESERVED: &[&str] = &["TANDEM_LOG", "TANDEM_PLUGIN_PATH", "TANDEM_PYTHON", "TANDEM_LIBTORCH"];
+pub(super) const RESERVED: &[&str] = &["TANDEM_LOG", "TANDEM_PLUGIN_PATH", "TANDEM_PYTHON", "TANDEM_LIBTORCH"];
 const PREFIX: &str = "TANDEM_";
 
 /// Where a value was set.

@@ -5,12 +5,14 @@ mod condense;
 mod curves;
 mod font;
 mod grid;
+mod panels;
 mod sheet;
 mod tiles;
 
 pub(crate) use condense::{condense, smooth};
 pub use curves::{Series, encode_curves};
 pub use grid::encode_grid;
+pub use panels::{Band, Panel, encode_panels};
 pub use sheet::{Strip, encode_sheet};
 pub use tiles::column_of;
 

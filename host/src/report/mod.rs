@@ -10,8 +10,9 @@ mod page;
 mod sections;
 mod tables;
 
-pub use evaluations::{Evaluation, Figure, evaluations};
 pub(crate) use evaluations::smaller_is_better;
+pub use evaluations::{Evaluation, Figure, evaluations};
+pub(crate) use numbers::number;
 pub use page::html;
 
 use crate::{config::ConfigError, image::ImageError, run::RunError};

@@ -59,9 +59,7 @@ pub fn html(run: &RunDir) -> Result<String, ReportError> {
         body += &section("metrics", "Metrics", &(charts + &card(&tables::evaluations(&facts.evaluations, &best))));
     }
     body += &section("training", "Training", &training(&facts));
-    body += &section("gamma-section", "γ", &of_gamma(&facts));
-    let timings = cards(&sections::timings(&facts.lines));
-    body += &section("timings", "Timings and machines", &(timings + &card(&tables::sessions(&run.sessions()?))));
+    body += &section("machines", "Machines", &card(&tables::sessions(&run.sessions()?)));
     body += &section("plugin", "Plugin", &card(&plugin(&facts.plugin)));
     body += &section("config", "Configuration", &card(&tables::config(&facts.settings)));
     Ok(format!(
@@ -156,25 +154,23 @@ fn seconds(lines: &[Value]) -> f64 {
 }
 
 fn training(facts: &Facts) -> String {
-    match sections::training(&facts.lines) {
-        charts if charts.is_empty() => {
-            card("<p>Nothing was read yet: the first line comes after <code>log_every</code> steps.</p>")
-        }
-        charts => cards(&charts),
+    if facts.lines.is_empty() {
+        return card("<p>Nothing was read yet: the first line comes after <code>log_every</code> steps.</p>");
     }
+    let lines = &facts.lines;
+    cards(&(sections::losses(lines) + &gamma(facts) + &sections::saturation(lines) + &sections::speed(lines)))
 }
 
-fn of_gamma(facts: &Facts) -> String {
-    let figure = gamma::html(&facts.lines);
-    match (figure, facts.config.stages) {
-        (Some(figure), _) => cards(&(figure + &sections::saturation(&facts.lines))),
-        (None, Stages::Two) => {
-            card("<p>γ relates the two gradients of a joint step; this run trained in two stages.</p>")
-        }
+/// γ's figure, or why there is none.
+fn gamma(facts: &Facts) -> String {
+    let why = match (gamma::html(&facts.lines), facts.config.stages) {
+        (Some(figure), _) => return figure,
+        (None, Stages::Two) => "γ relates the two gradients of a joint step; this run trained in two stages.",
         (None, Stages::One) => {
-            card("<p>This run has no histogram of γ: it has no reading yet, or is of an earlier version.</p>")
+            "This run has no histogram of γ: it has no step with one yet, or is of an earlier version."
         }
-    }
+    };
+    format!("<div class=\"card aside\"><h3>γ</h3><p>{why}</p></div>\n")
 }
 
 fn plugin(plugin: &PluginRecord) -> String {

@@ -26,7 +26,7 @@ fn chart(id: &str, title: &str, note: &str, lines: &[Value], columns: &[(&str, &
 }
 
 /// Losses and scores.
-pub(super) fn training(lines: &[Value]) -> String {
+pub(super) fn losses(lines: &[Value]) -> String {
     let of = |line: &Value| line.get("penalty").and_then(Value::as_f64).is_some_and(|p| p != 0.0);
     let mut losses = vec![("loss_discriminator", "discriminator", 1), ("loss_generator", "generator", 2)];
     if lines.iter().any(of) {
@@ -42,8 +42,8 @@ pub(super) fn training(lines: &[Value]) -> String {
         )
 }
 
-/// The share of fakes without γ, where there is any, and speed and learning rate.
-pub(super) fn timings(lines: &[Value]) -> String {
+/// Speed, and the learning rate where it changes.
+pub(super) fn speed(lines: &[Value]) -> String {
     let mut text = chart(
         "speed",
         "Speed",

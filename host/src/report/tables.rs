@@ -63,7 +63,7 @@ pub(super) fn sessions(sessions: &[Value]) -> String {
             |gpu| format!("{gpu} ({})", text(s, "device")),
         );
         rows + &format!(
-            "<tr><td class=\"n\">{}</td><td>{started}</td><td>{}</td><td>{}</td><td>{}</td></tr>",
+            "<tr><td>{started}</td><td class=\"n\">{}</td><td>{}</td><td>{}</td><td>{}</td></tr>",
             grouped(s.get("step").and_then(Value::as_i64).unwrap_or(0)),
             escape(&text(s, "host")),
             escape(&device),
@@ -71,7 +71,7 @@ pub(super) fn sessions(sessions: &[Value]) -> String {
         )
     });
     format!(
-        "<div class=\"scroll\"><table><thead><tr><th scope=\"col\" class=\"n\">from step</th><th scope=\"col\">started</th><th scope=\"col\">host</th>\
+        "<div class=\"scroll\"><table><thead><tr><th scope=\"col\">began</th><th scope=\"col\" class=\"n\">at step</th><th scope=\"col\">host</th>\
          <th scope=\"col\">device</th><th scope=\"col\">tandem</th></tr></thead><tbody>{rows}</tbody></table></div>"
     )
 }

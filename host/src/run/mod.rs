@@ -29,6 +29,11 @@ pub use training::TrainingRun;
 
 use crate::config::Config;
 
+/// Replaces or creates a file outside a run directory in the same way as those in it: whole or not at all.
+pub fn replace(path: &Path, content: &[u8]) -> Result<(), RunError> {
+    write::replace(path, content)
+}
+
 const CONFIG: &str = "config.toml";
 const DEFINITION: &str = "definition.json";
 const PLUGIN: &str = "plugin.json";
