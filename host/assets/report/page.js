@@ -5,6 +5,7 @@ for (const figure of document.querySelectorAll("figure.chart")) {
   if (!data) continue;
   const { x, lines } = JSON.parse(data.textContent);
   const svg = figure.querySelector("svg"), cursor = svg.querySelector(".cursor"), tip = figure.querySelector(".tip");
+  figure.dataset.pointed = "yes";
   const width = svg.viewBox.baseVal.width;
   const show = (value) => {
     const size = Math.abs(value);

@@ -22,7 +22,10 @@ use clap::{CommandFactory, Parser};
 
 use arguments::{Arguments, Command, PluginCommand};
 
-use crate::session::{SessionError, resolve_device};
+use crate::{
+    run::RunError,
+    session::{SessionError, resolve_device},
+};
 
 /// The run failed.
 const FAILED: u8 = 1;
@@ -45,6 +48,7 @@ pub fn main() -> ExitCode {
             eprintln!("error: {}", chain(&error));
             let usage = error.downcast_ref::<SessionError>().is_some_and(SessionError::is_usage)
                 || error.is::<crate::config::ConfigError>()
+                || matches!(error.downcast_ref::<RunError>(), Some(RunError::NoRun { .. }))
                 || error
                     .downcast_ref::<crate::compare::CompareError>()
                     .is_some_and(crate::compare::CompareError::is_usage)
