@@ -46,7 +46,11 @@ fn a_run_is_one_page_that_a_browser_shows_without_a_network() {
         assert!(dom.contains(&format!("id=\"{id}\"")), "no chart {id}");
     }
     assert_eq!(dom.matches("alt=\"Samples at step").count(), 3);
-    assert!(dom.contains("all 6 steps done") && dom.contains("20.25") && dom.contains("FID (test &lt;extractor&gt;, n 100)"));
+    assert!(
+        dom.contains("all 6 steps done")
+            && dom.contains("20.25")
+            && dom.contains("FID (test &lt;extractor&gt;, n 100)")
+    );
     assert!(dom.contains("<dd>dcgan</dd>") && dom.contains("class=\"heat\""));
 }
 
@@ -65,17 +69,16 @@ fn a_run_in_two_stages_and_one_without_readings_have_pages() {
 #[test]
 fn what_is_damaged_is_named_with_its_line() {
     let here = Playground::default();
-    tandem(&["report", &here.path("nowhere")])
-        .assert()
-        .code(2)
-        .stderr(contains("nowhere holds no run: there is no such directory; a run directory is what `tandem train` writes"));
+    tandem(&["report", &here.path("nowhere")]).assert().code(2).stderr(contains(
+        "nowhere holds no run: there is no such directory; a run directory is what `tandem train` writes",
+    ));
     here.train("run", &[]).assert().success();
     let metrics = String::from_utf8(here.read("run/metrics.jsonl")).unwrap();
     fs::write(here.path("run/metrics.jsonl"), metrics.replacen("{\"step\":4", "{\"step\":4 4", 1)).unwrap();
     tandem(&["report", &here.path("run")])
         .assert()
         .code(1)
-        .stderr(contains("run/metrics.jsonl is damaged: line 2: expected").and(contains("column 11")));
+        .stderr(contains("run/metrics.jsonl is damaged: line 3: expected").and(contains("column 11")));
     fs::write(here.path("run/metrics.jsonl"), metrics).unwrap();
     fs::write(here.path("run/evaluations.jsonl"), "{\"step\": 2, \"figures\": []}\n{\"step\": 3}\n").unwrap();
     tandem(&["report", &here.path("run")])
@@ -107,10 +110,12 @@ fn tensorboard_opens_a_run_and_what_was_done_again_counts_once() {
     // As after a crash: steps 4 to 6 are done again from the checkpoint of step 3.
     fs::write(here.path("run/latest"), "step-3\n").unwrap();
     here.train("run", &["--set", "log_every=1", "--set", "steps=7", "--resume"]).assert().success();
-    let files: BTreeSet<_> = fs::read_dir(here.path("run/tensorboard")).unwrap().map(|e| e.unwrap().file_name()).collect();
+    let files: BTreeSet<_> =
+        fs::read_dir(here.path("run/tensorboard")).unwrap().map(|e| e.unwrap().file_name()).collect();
     assert_eq!(files.len(), 2, "{files:?}");
     let sessions = String::from_utf8(here.read("run/sessions.jsonl")).unwrap();
-    let steps: Vec<Value> = sessions.lines().map(|l| serde_json::from_str::<Value>(l).unwrap()["step"].clone()).collect();
+    let steps: Vec<Value> =
+        sessions.lines().map(|l| serde_json::from_str::<Value>(l).unwrap()["step"].clone()).collect();
     assert_eq!(steps, [0, 3]);
 
     let Some(found) = read_by_tensorboard(&here.path("run/tensorboard")) else { return };

@@ -122,36 +122,57 @@ fn check(
     Ok((config.config.steps, config.config.threads.is_some()))
 }
 
-/// A table as arguments of `--set`, in the order of its keys; paths are relative to the plan.
+/// A table as arguments of `--set`, one for each of its own keys: what stands in a table below belongs together, as an
+/// optimizer and its rate do. Paths are relative to the plan.
 fn arguments(table: &Table, base: &Path, what: &str) -> Result<Vec<String>, String> {
-    let mut flat = Vec::new();
-    flatten(table, "", &mut flat);
-    let text = |(key, value): (String, &Value)| {
-        if key == "stages" || key == "seed" {
-            return Err(format!(
-                "`{key}` stands in the {what}; it is the plan's own key `{}`",
-                if key == "seed" { "seeds" } else { "stages" }
-            ));
+    for (key, plans) in [("stages", "stages"), ("seed", "seeds")] {
+        if table.contains_key(key) {
+            return Err(format!("`{key}` stands in the {what}; it is the plan's own key `{plans}`"));
         }
-        let is_file = key != "plugin" || value.as_str().is_some_and(|v| v.contains('/'));
-        let value = match value {
-            Value::String(path) if keys::is_path(&key) && is_file => {
-                let whole = absolute(base.join(path)).map_err(|e| format!("`{key}` in the {what}: {e}"))?;
-                Value::String(whole.to_string_lossy().into_owned())
-            }
-            other => other.clone(),
-        };
-        Ok(format!("{key}={value}"))
+    }
+    let argument = |(key, value): (&String, &Value)| {
+        let text = inline(key, value, base).map_err(|e| format!("`{key}` in the {what}: {e}"))?;
+        Ok(format!("{key}={text}"))
     };
-    flat.into_iter().map(text).collect()
+    table.iter().map(argument).collect()
 }
 
-fn flatten<'a>(table: &'a Table, prefix: &str, into: &mut Vec<(String, &'a Value)>) {
-    for (name, value) in table {
-        let key = if prefix.is_empty() { name.clone() } else { format!("{prefix}.{name}") };
-        match value {
-            Value::Table(inner) => flatten(inner, &key, into),
-            value => into.push((key, value)),
+/// A value as TOML on one line.
+fn inline(key: &str, value: &Value, base: &Path) -> std::io::Result<String> {
+    Ok(match value {
+        Value::Table(table) => {
+            let fields = table.iter().map(|(name, value)| {
+                let quoted = Value::String(name.clone());
+                Ok(format!("{quoted} = {}", inline(&format!("{key}.{name}"), value, base)?))
+            });
+            format!("{{{}}}", fields.collect::<std::io::Result<Vec<_>>>()?.join(", "))
         }
+        Value::String(path) if keys::is_path(key) && (key != "plugin" || path.contains('/')) => {
+            Value::String(absolute(base.join(path))?.to_string_lossy().into_owned()).to_string()
+        }
+        other => other.to_string(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_belongs_together_is_one_argument_and_paths_are_the_plans() {
+        let table: Table = toml::from_str(
+            "steps = 5\ngenerator = { optimizer = \"sgd\", learning_rate = 1e-3 }\ndata.path = \"x/y\"\nplugin = \"dcgan\"",
+        )
+        .unwrap();
+        let sets = arguments(&table, Path::new("/plans"), "set").unwrap();
+        assert_eq!(
+            sets,
+            [
+                "data={\"path\" = \"/plans/x/y\"}",
+                "generator={\"learning_rate\" = 0.001, \"optimizer\" = \"sgd\"}",
+                "plugin=\"dcgan\"",
+                "steps=5"
+            ]
+        );
     }
 }

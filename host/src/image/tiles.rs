@@ -8,7 +8,7 @@ use super::{ImageError, encode_png, grid::PADDING};
 const GAP: usize = 1;
 
 /// Takes the first `count` images of a grid that [`super::encode_grid`] made of square images of `side` pixels, enlarged once
-/// or twice, and gives them in their own size as a PNG, one under another with a pixel between: grey for a grey grid, else RGB.
+/// or twice, and gives them in their own size as a PNG, one under another with a transparent pixel between: grey for a grey grid, else RGB, with alpha.
 /// Comes with the width and height. A grid of fewer images gives what it has.
 ///
 /// # Errors
@@ -38,19 +38,21 @@ pub fn column_of(grid: &[u8], side: usize, count: usize) -> Result<(Vec<u8>, [us
     };
     let count = count.min(columns * rows);
     let tall = count * (side + GAP) - GAP;
-    let mut out = vec![255; side * tall * samples];
+    // Alpha stays 0 in the gaps.
+    let mut out = vec![0; side * tall * (samples + 1)];
     for image in 0..count {
         let left = PADDING + image % columns * (side + PADDING);
         let top = PADDING + image / columns * (side + PADDING);
         for y in 0..side {
             for x in 0..side {
                 let from = ((top + y) * scale * width + (left + x) * scale) * samples;
-                let to = ((image * (side + GAP) + y) * side + x) * samples;
+                let to = ((image * (side + GAP) + y) * side + x) * (samples + 1);
                 out[to..to + samples].copy_from_slice(&pixels[from..from + samples]);
+                out[to + samples] = 255;
             }
         }
     }
-    let colour = if samples == 1 { png::ColorType::Grayscale } else { png::ColorType::Rgb };
+    let colour = if samples == 1 { png::ColorType::GrayscaleAlpha } else { png::ColorType::Rgba };
     Ok((encode_png(&out, side, tall, colour)?, [side, tall]))
 }
 
@@ -68,10 +70,10 @@ mod tests {
             let (png, size) = column_of(&grid, 8, 4).unwrap();
             assert_eq!(size, [8, 35]);
             let (width, height, colour, pixels) = decode_png(&png);
-            assert_eq!((width, height, colour == png::ColorType::Rgb), (8, 35, channels == 3));
-            let firsts: Vec<u8> = (0..4).map(|i| pixels[i * 9 * 8 * channels]).collect();
+            assert_eq!((width, height, colour == png::ColorType::Rgba), (8, 35, channels == 3));
+            let firsts: Vec<u8> = (0..4).map(|i| pixels[i * 9 * 8 * (channels + 1)]).collect();
             assert_eq!(firsts, [0, 32, 64, 96]);
-            assert_eq!(pixels[8 * 8 * channels], 255, "the gap");
+            assert_eq!(pixels[8 * 8 * (channels + 1) + channels], 0, "the gap");
         }
     }
 
