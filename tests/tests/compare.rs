@@ -127,7 +127,7 @@ fn start(plan: &str, out: &str) -> Child {
 fn wait_for(path: &Path) {
     let start = Instant::now();
     while !path.exists() {
-        assert!(start.elapsed() < Duration::from_secs(60), "{} does not come", path.display());
+        assert!(start.elapsed() < Duration::from_mins(1), "{} does not come", path.display());
         thread::sleep(Duration::from_millis(20));
     }
 }

@@ -61,7 +61,7 @@ fn default_out(plan: &Path) -> PathBuf {
 fn tell(event: &Event<'_>, jobs: &[Job]) {
     match event {
         Event::Begins(job) => {
-            eprintln!("{}: {} steps, {} of {} runs", job.directory.display(), job.steps, place(job, jobs), jobs.len())
+            eprintln!("{}: {} steps, {} of {} runs", job.directory.display(), job.steps, place(job, jobs), jobs.len());
         }
         Event::Waits(job, holder) => {
             let who = holder.map_or_else(|| "another process".into(), |pid| format!("process {pid}"));

@@ -1,6 +1,6 @@
 //! What the runs of a plan have said so far, checked to be comparable.
 
-use super::{CompareError, Job, Outcome, plan::Plan};
+use super::{CompareError, Job, Outcome, Unlike, plan::Plan};
 use crate::{
     report::{Evaluation, evaluations},
     run::RunDir,
@@ -49,14 +49,14 @@ fn check_names(plan: &Plan, runs: &[Run<'_>]) -> Result<(), CompareError> {
                 for figure in run.evaluations.iter().filter_map(|e| e.figure(metric)) {
                     let (other, name) = *first.get_or_insert((run, &figure.name));
                     if name != figure.name {
-                        return Err(CompareError::Unlike {
+                        return Err(CompareError::Unlike(Box::new(Unlike {
                             metric: metric.clone(),
                             data: data.name.clone(),
                             a: other.job.directory.clone(),
                             name_a: name.to_owned(),
                             b: run.job.directory.clone(),
                             name_b: figure.name.clone(),
-                        });
+                        })));
                     }
                 }
             }

@@ -6,7 +6,7 @@ use super::{
     Mode,
     collect::{Point, Run, State},
     plan::Plan,
-    statistics::Mean,
+    statistics::Average,
 };
 use crate::image::{Band, Panel};
 
@@ -75,9 +75,9 @@ fn points(all: &[Vec<Point>]) -> Vec<At> {
         }
         let mean_of = |of: fn(&Point) -> Option<f64>| {
             let values: Option<Vec<f64>> = here.iter().map(|p| of(p)).collect();
-            Mean::of(&values?).map(|m| m.mean)
+            Average::of(&values?).map(|m| m.mean)
         };
-        let value = Mean::of(&here.iter().map(|p| p.value).collect::<Vec<_>>())?;
+        let value = Average::of(&here.iter().map(|p| p.value).collect::<Vec<_>>())?;
         Some(At {
             step,
             seconds: mean_of(|p| p.seconds),

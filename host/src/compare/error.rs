@@ -35,7 +35,7 @@ pub enum CompareError {
         /// The data set's name.
         data: String,
         /// What is wrong with it.
-        source: ConfigError,
+        source: Box<ConfigError>,
     },
     /// A run refused to start; others would for the same reason.
     #[error("{} does not start: {message}", run.display())]
@@ -46,31 +46,36 @@ pub enum CompareError {
         message: String,
     },
     /// Two runs measured different things under one metric.
-    #[error(
-        "`{metric}` is not the same figure in all runs on `{data}`: {} has \"{name_a}\", {} has \"{name_b}\"; \
-         give both the same extractor, number of samples and data, or leave one out of the plan",
-        a.display(), b.display()
-    )]
-    Unlike {
-        /// The metric.
-        metric: String,
-        /// The data set.
-        data: String,
-        /// One run.
-        a: PathBuf,
-        /// What it calls its figure.
-        name_a: String,
-        /// The other.
-        b: PathBuf,
-        /// What that calls it.
-        name_b: String,
-    },
+    #[error(transparent)]
+    Unlike(Box<Unlike>),
     /// A run directory.
     #[error(transparent)]
     Run(#[from] RunError),
     /// A picture.
     #[error(transparent)]
     Image(#[from] ImageError),
+}
+
+/// Two runs that measured different things under one metric.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "`{metric}` is not the same figure in all runs on `{data}`: {} has \"{name_a}\", {} has \"{name_b}\"; \
+     give both the same extractor, number of samples and data, or leave one out of the plan",
+    a.display(), b.display()
+)]
+pub struct Unlike {
+    /// The metric.
+    pub metric: String,
+    /// The data set.
+    pub data: String,
+    /// One run.
+    pub a: PathBuf,
+    /// What it calls its figure.
+    pub name_a: String,
+    /// The other.
+    pub b: PathBuf,
+    /// What that calls it.
+    pub name_b: String,
 }
 
 impl CompareError {

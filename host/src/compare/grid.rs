@@ -117,7 +117,7 @@ fn check(
         path: plan.path.clone(),
         method: plan.methods[method].name.clone(),
         data: plan.data[data].name.clone(),
-        source,
+        source: Box::new(source),
     })?;
     Ok((config.config.steps, config.config.threads.is_some()))
 }

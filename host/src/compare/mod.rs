@@ -14,7 +14,7 @@ mod table;
 mod work;
 mod write;
 
-pub use error::CompareError;
+pub use error::{CompareError, Unlike};
 pub use grid::{Job, Mode, jobs};
 pub use outcome::Outcome;
 pub use plan::Plan;

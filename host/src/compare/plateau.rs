@@ -6,7 +6,7 @@ use super::{
     Mode,
     collect::{Point, Run, State},
     plan::Plan,
-    statistics::Mean,
+    statistics::Average,
 };
 use crate::report::smaller_is_better;
 
@@ -18,13 +18,13 @@ pub(super) struct Row {
     /// Each mode's time to its own plateau.
     pub(super) modes: Vec<Own>,
     /// Two stages' seconds over one stage's, each to its own plateau.
-    pub(super) own_seconds: Option<Mean>,
+    pub(super) own_seconds: Option<Average>,
     /// The same of passes.
-    pub(super) own_passes: Option<Mean>,
+    pub(super) own_passes: Option<Average>,
     /// Two stages' seconds over one stage's, both to the worse of the two plateaus.
-    pub(super) same_seconds: Option<Mean>,
+    pub(super) same_seconds: Option<Average>,
     /// The same of passes.
-    pub(super) same_passes: Option<Mean>,
+    pub(super) same_passes: Option<Average>,
 }
 
 /// A mode's way to its own plateau.
@@ -34,11 +34,11 @@ pub(super) struct Own {
     /// Runs that are done.
     pub(super) runs: usize,
     /// Seconds, over the runs that have a plateau.
-    pub(super) seconds: Option<Mean>,
+    pub(super) seconds: Option<Average>,
     /// Passes through G and D.
-    pub(super) passes: Option<Mean>,
+    pub(super) passes: Option<Average>,
     /// The best value.
-    pub(super) best: Option<Mean>,
+    pub(super) best: Option<Average>,
 }
 
 /// A metric's curve with what is best in it.
@@ -88,7 +88,7 @@ pub(super) fn rows(plan: &Plan, runs: &[Run<'_>]) -> Vec<Row> {
             let pairs: Vec<_> =
                 one.iter().filter_map(|(s, a)| Some((a, &two.iter().find(|(t, _)| t == s)?.1))).collect();
             let ratio = |at: Same, time: Time| {
-                Mean::of(
+                Average::of(
                     &pairs.iter().filter_map(|(a, b)| ratio((a, b), plan.plateau.hold, at, time)).collect::<Vec<_>>(),
                 )
             };
@@ -122,7 +122,7 @@ type Time = fn(&Point) -> Option<f64>;
 fn own(stages: Mode, curves: &[(u64, Curve)], hold: usize) -> Own {
     let times = |time: Time| {
         let all: Vec<f64> = curves.iter().filter_map(|(_, c)| time(&c.points[c.plateau(hold)?])).collect();
-        Mean::of(&all)
+        Average::of(&all)
     };
     let best: Vec<f64> = curves.iter().filter_map(|(_, c)| c.best()).collect();
     Own {
@@ -130,7 +130,7 @@ fn own(stages: Mode, curves: &[(u64, Curve)], hold: usize) -> Own {
         runs: curves.len(),
         seconds: times(|p| p.seconds),
         passes: times(|p| p.passes),
-        best: Mean::of(&best),
+        best: Average::of(&best),
     }
 }
 

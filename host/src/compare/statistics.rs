@@ -4,14 +4,14 @@ use serde::Serialize;
 
 /// A mean over seeds.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub(super) struct Mean {
+pub(super) struct Average {
     pub(super) mean: f64,
     /// The sample standard deviation, over n − 1; `None` for one value.
     pub(super) std: Option<f64>,
     pub(super) n: usize,
 }
 
-impl Mean {
+impl Average {
     /// Of these values; `None` of none.
     pub(super) fn of(values: &[f64]) -> Option<Self> {
         let n = values.len();
@@ -34,18 +34,18 @@ mod tests {
 
     #[test]
     fn the_deviation_is_the_samples() {
-        let mean = Mean::of(&[2.0, 4.0, 4.0, 4.0, 5.0, 5.0, 7.0, 9.0]).unwrap();
+        let mean = Average::of(&[2.0, 4.0, 4.0, 4.0, 5.0, 5.0, 7.0, 9.0]).unwrap();
         assert_eq!((mean.mean, mean.n), (5.0, 8));
         assert!((mean.std.unwrap() - (32.0_f64 / 7.0).sqrt()).abs() < 1e-12);
-        assert_eq!(Mean::of(&[3.0]).unwrap().std, None);
-        assert_eq!(Mean::of(&[]), None);
+        assert_eq!(Average::of(&[3.0]).unwrap().std, None);
+        assert_eq!(Average::of(&[]), None);
     }
 
     /// By hand: −3 / √(1/3 + (20/3)/4).
     #[test]
     fn welchs_t_is_the_difference_over_its_error() {
-        let (a, b) = (Mean::of(&[1.0, 2.0, 3.0]).unwrap(), Mean::of(&[2.0, 4.0, 6.0, 8.0]).unwrap());
+        let (a, b) = (Average::of(&[1.0, 2.0, 3.0]).unwrap(), Average::of(&[2.0, 4.0, 6.0, 8.0]).unwrap());
         assert!((a.welch(&b).unwrap() + 2.121_320_343_559_643).abs() < 1e-12);
-        assert_eq!(a.welch(&Mean::of(&[1.0]).unwrap()), None);
+        assert_eq!(a.welch(&Average::of(&[1.0]).unwrap()), None);
     }
 }

@@ -6,7 +6,7 @@ use super::{
     Mode,
     collect::{Run, State},
     plan::{Plan, Take},
-    statistics::Mean,
+    statistics::Average,
 };
 use crate::report::smaller_is_better;
 
@@ -33,7 +33,7 @@ pub(super) struct Row {
 #[derive(Debug, Clone, Serialize)]
 pub(super) struct Cell {
     /// Over the seeds that ended with a finite value.
-    pub(super) value: Option<Mean>,
+    pub(super) value: Option<Average>,
     /// Runs that the plan means; 0 where it leaves the method out.
     pub(super) planned: usize,
     /// Runs that failed, or ended with a value that is not finite.
@@ -74,11 +74,11 @@ pub(super) struct Table {
 
 pub(super) fn table(plan: &Plan, runs: &[Run<'_>]) -> Table {
     let column = |data: usize, metric: &String| {
-        let figures = runs.iter().filter(|r| r.job.data == data).flat_map(|r| &r.evaluations);
+        let mut figures = runs.iter().filter(|r| r.job.data == data).flat_map(|r| &r.evaluations);
         Column {
             data: plan.data[data].name.clone(),
             metric: metric.clone(),
-            name: figures.filter_map(|e| e.figure(metric)).next().map(|f| f.name.clone()),
+            name: figures.find_map(|e| e.figure(metric)).map(|f| f.name.clone()),
             smaller_is_better: smaller_is_better(metric),
         }
     };
@@ -119,7 +119,7 @@ fn cell(plan: &Plan, runs: &[Run<'_>], (method, data, mode): (usize, usize, Mode
             (State::Open, _) | (State::Done, Value::None) => {}
         }
     }
-    Cell { value: Mean::of(&values), planned, failed, against_two: None }
+    Cell { value: Average::of(&values), planned, failed, against_two: None }
 }
 
 enum Value {

@@ -47,11 +47,11 @@ const COLUMNS: usize = 4;
 /// Pixels drawn per pixel and side of the PNG.
 const SCALE: i32 = 2;
 /// Values that span more than this many times their least are drawn on a logarithmic axis.
-const WIDE: f64 = 12.0;
+const WIDE: f64 = 8.0;
 
 /// Draws panels under a title, as a PNG and as an SVG of the same size in CSS pixels.
 ///
-/// Each panel has its own axes. The value axis is logarithmic where all values are above 0 and the largest is more than 12
+/// Each panel has its own axes. The value axes are logarithmic where all values are above 0 and the largest is more than 8
 /// times the least; the band is cut off where it would leave the axis.
 ///
 /// # Errors
@@ -61,14 +61,15 @@ pub fn encode_panels(title: &str, x_label: &str, panels: &[Panel]) -> Result<(Ve
     if panels.is_empty() {
         return Err(ImageError::Zero { what: "a number of panels" });
     }
-    let columns = panels.len().min(COLUMNS).min(if panels.len() > 4 { 4 } else { 2 }).max(1);
+    let columns = ((panels.len() as f64).sqrt().ceil() as usize).min(COLUMNS);
     let rows = panels.len().div_ceil(columns) as i32;
     let size = ((columns as i32 * PANEL.0 + 2 * MARGIN) as u32, (rows * PANEL.1 + HEAD + FOOT) as u32);
+    let logarithmic = wide(panels);
     let large = (size.0 as usize * SCALE as usize, size.1 as usize * SCALE as usize);
     let mut pixels = vec![0; large.0 * large.1 * 3];
     {
         let area = BitMapBackend::with_buffer(&mut pixels, (large.0 as u32, large.1 as u32)).into_drawing_area();
-        Drawing { scale: SCALE, columns }.all(&area, title, x_label, panels)?;
+        Drawing { scale: SCALE, columns, logarithmic }.all(&area, title, x_label, panels)?;
         area.present().map_err(plot_error)?;
     }
     let small = average(&pixels, large.0);
@@ -76,7 +77,7 @@ pub fn encode_panels(title: &str, x_label: &str, panels: &[Panel]) -> Result<(Ve
     let mut svg = String::new();
     {
         let area = SVGBackend::with_string(&mut svg, size).into_drawing_area();
-        Drawing { scale: 1, columns }.all(&area, title, x_label, panels)?;
+        Drawing { scale: 1, columns, logarithmic }.all(&area, title, x_label, panels)?;
         area.present().map_err(plot_error)?;
     }
     // The built-in font has no name outside.
@@ -88,6 +89,14 @@ pub fn encode_panels(title: &str, x_label: &str, panels: &[Panel]) -> Result<(Ve
 struct Drawing {
     scale: i32,
     columns: usize,
+    logarithmic: bool,
+}
+
+/// Whether the values of all panels are above 0 and span more than [`WIDE`] times their least.
+fn wide(panels: &[Panel]) -> bool {
+    let means = || panels.iter().flat_map(|p| &p.bands).flat_map(|b| &b.points).map(|p| p[1]);
+    let (low, high) = (means().fold(f64::MAX, f64::min), means().fold(f64::MIN, f64::max));
+    low > 0.0 && high > low * WIDE
 }
 
 type Chart<'a, DB, Y> = ChartContext<'a, DB, Cartesian2d<RangedCoordf64, Y>>;
@@ -129,6 +138,10 @@ impl Drawing {
         foot.draw(&Text::new(x_label.to_owned(), (width / 2, self.px(4)), style)).map_err(plot_error)
     }
 
+    fn value(&self, tick: f64, range: &Range<f64>) -> String {
+        if self.logarithmic { short(tick) } else { label(tick, range) }
+    }
+
     fn width<DB: DrawingBackend>(
         &self,
         area: &DrawingArea<DB, Shift>,
@@ -166,7 +179,8 @@ impl Drawing {
             values.fold(None, |range: Option<Range<f64>>, v| Some(range.map_or(v..v, |r| r.start.min(v)..r.end.max(v))))
         };
         let x = widen(range(&mut of(0).chain([0.0])), 0.02);
-        let x = 0.0_f64.min(x.start).max(0.0)..x.end;
+        // Times and counts begin at 0, whatever the margin.
+        let x = 0.0..x.end;
         let means = range(&mut of(1)).unwrap_or(0.0..1.0);
         let whole = range(&mut of(2).chain(of(3))).unwrap_or(0.0..1.0);
         let mut builder = ChartBuilder::on(area);
@@ -175,7 +189,7 @@ impl Drawing {
             .margin_right(self.px(10))
             .x_label_area_size(self.px(24))
             .y_label_area_size(self.px(50));
-        if means.start > 0.0 && means.end > means.start * WIDE {
+        if self.logarithmic {
             let low = whole.start.max(means.start * 0.7);
             let y = low * 0.92..whole.end * 1.08;
             let chart = builder.build_cartesian_2d(x.clone(), y.clone().log_scale()).map_err(plot_error)?;
@@ -209,7 +223,7 @@ impl Drawing {
         for &tick in ticks {
             let (left, top) = place(&chart, (x.start, tick));
             let style = self.font(11, FAINT_INK).pos(Pos::new(HPos::Right, VPos::Center));
-            let text = Text::new(value(tick, y), (left - self.px(6), top + self.px(2)), style);
+            let text = Text::new(self.value(tick, y), (left - self.px(6), top + self.px(2)), style);
             area.draw(&text).map_err(plot_error)?;
         }
         for tick in RangedCoordf64::from(x.clone()).key_points(BoldPoints(5)) {
@@ -244,11 +258,6 @@ fn decades(range: &Range<f64>) -> Vec<f64> {
     let (from, to) = (range.start.log10().floor() as i32, range.end.log10().ceil() as i32);
     let all = (from..=to).flat_map(|power| [1.0, 2.0, 5.0].map(|m| m * 10_f64.powi(power)));
     all.filter(|tick| range.contains(tick)).collect()
-}
-
-fn value(tick: f64, range: &Range<f64>) -> String {
-    let small = range.start > 0.0 && range.end > range.start * WIDE / 2.0;
-    if small { short(tick) } else { label(tick, range) }
 }
 
 /// A tick of a logarithmic axis.

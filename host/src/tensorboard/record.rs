@@ -51,7 +51,7 @@ mod tests {
     /// As `tensorboard.summary.writer.record_writer.RecordWriter` (2.21) writes it.
     #[test]
     fn a_record_is_tensorboards() {
-        let hex: String = framed(b"tandem").iter().map(|b| format!("{b:02x}")).collect();
+        let hex = framed(b"tandem").iter().fold(String::new(), |hex, b| hex + &format!("{b:02x}"));
         assert_eq!(hex, GOLDEN);
     }
 

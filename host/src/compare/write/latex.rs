@@ -11,7 +11,7 @@ use crate::compare::{Mode, table::Cell};
 pub(super) fn page(results: &Results) -> String {
     let table = &results.table;
     let mut text = "% Made by tandem compare. Needs \\usepackage{booktabs}.\n".to_owned();
-    for column in table.columns.iter() {
+    for column in &table.columns {
         if let Some(name) = &column.name {
             let _ = writeln!(text, "% {} on {}: {}", heading(&column.metric), column.data, name.replace('\n', " "));
         }

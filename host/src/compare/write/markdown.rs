@@ -11,7 +11,7 @@ use crate::{
         Mode,
         plan::Take,
         plateau::{self, Own},
-        statistics::Mean,
+        statistics::Average,
         table::{Cell, Row, Table},
     },
     report::number,
@@ -129,7 +129,7 @@ fn seconds(row: &plateau::Row, mode: Mode) -> String {
     }
 }
 
-fn ratio(ratio: Option<Mean>) -> String {
+fn ratio(ratio: Option<Average>) -> String {
     ratio.map_or_else(|| "–".into(), |mean| format!("{} (n = {})", spread(&mean, 2, " ± "), mean.n))
 }
 

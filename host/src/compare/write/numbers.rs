@@ -1,6 +1,6 @@
 //! Figures as tables show them: a column's have one number of decimals.
 
-use crate::compare::{statistics::Mean, table::Table};
+use crate::compare::{statistics::Average, table::Table};
 
 /// Decimals of a column: two for FIDs, three for KIDs, as the paper's.
 pub(super) fn decimals(table: &Table, column: usize) -> usize {
@@ -13,7 +13,7 @@ pub(super) fn decimals(table: &Table, column: usize) -> usize {
 }
 
 /// `mean ± std` between the given signs.
-pub(super) fn spread(value: &Mean, decimals: usize, plus_minus: &str) -> String {
+pub(super) fn spread(value: &Average, decimals: usize, plus_minus: &str) -> String {
     let std = value.std.map_or_else(String::new, |std| format!("{plus_minus}{std:.decimals$}"));
     format!("{:.decimals$}{std}", value.mean)
 }
