@@ -2,11 +2,14 @@
 
 pub mod check;
 pub mod cli;
+pub mod compare;
 pub mod config;
 pub mod data;
 pub mod image;
 pub mod network;
 pub mod plugin;
+pub mod report;
 pub mod run;
 pub mod session;
+pub mod tensorboard;
 pub mod train;

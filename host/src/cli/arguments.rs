@@ -41,6 +41,10 @@ pub(super) enum Command {
     Bench(Bench),
     /// Draw a labelled row of images from each of several runs, into one PNG.
     Sheet(Sheet),
+    /// Show a run as one HTML page: curves, samples over time, γ, metrics, configuration.
+    Report(Report),
+    /// Train a grid of methods, modes, data sets and seeds, and make one table and curves of them.
+    Compare(Compare),
     /// See which plugins there are, what they hold, and prove them.
     #[command(subcommand)]
     Plugin(PluginCommand),
@@ -109,6 +113,33 @@ pub(super) struct Sample {
     /// Where to compute: `auto`, `cpu` or `cuda:N`.
     #[arg(long, default_value = "cpu")]
     pub(super) device: String,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Report {
+    /// The run directory; the run may still be going on.
+    pub(super) run: PathBuf,
+    /// The HTML file to write; `report.html` in the run directory if not given.
+    #[arg(long, value_name = "FILE.html")]
+    pub(super) out: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Compare {
+    /// The plan, a TOML file.
+    pub(super) plan: PathBuf,
+    /// Where runs, tables and curves go; `runs/<plan's name>` if not given.
+    #[arg(long, value_name = "DIR")]
+    pub(super) out: Option<PathBuf>,
+    /// Runs to train at once, each with its share of the threads.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(super) workers: u16,
+    /// Try runs again that failed, from their checkpoints.
+    #[arg(long)]
+    pub(super) retry: bool,
+    /// Only list the runs and how far each is.
+    #[arg(long)]
+    pub(super) dry_run: bool,
 }
 
 #[derive(Debug, Args)]

@@ -2,11 +2,13 @@
 mod arguments;
 mod bench;
 mod check;
+mod compare;
 mod doctor;
 mod inspect;
 mod log;
 mod plugins;
 mod progress;
+mod report;
 mod sample;
 mod sheet;
 mod steps;
@@ -22,6 +24,7 @@ use arguments::{Arguments, Command, PluginCommand};
 
 use crate::{
     plugin,
+    run::RunError,
     session::{SessionError, resolve_device},
 };
 
@@ -46,6 +49,10 @@ pub fn main() -> ExitCode {
             eprintln!("error: {}", chain(&error));
             let usage = error.downcast_ref::<SessionError>().is_some_and(SessionError::is_usage)
                 || error.is::<crate::config::ConfigError>()
+                || matches!(error.downcast_ref::<RunError>(), Some(RunError::NoRun { .. }))
+                || error
+                    .downcast_ref::<crate::compare::CompareError>()
+                    .is_some_and(crate::compare::CompareError::is_usage)
                 || error.is::<crate::plugin::PluginError>();
             ExitCode::from(if usage { USAGE } else { FAILED })
         }
@@ -59,6 +66,8 @@ fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Sample(sample) => sample::run(&sample)?,
         Command::Bench(bench) => bench::run(&bench, path)?,
         Command::Sheet(sheet) => sheet::run(&sheet)?,
+        Command::Compare(compare) => return compare::run(&compare, path),
+        Command::Report(arguments) => report::run(&arguments)?,
         Command::Plugin(PluginCommand::List { json }) => plugins::list(path, json)?,
         Command::Plugin(PluginCommand::Inspect(inspect)) => inspect::run(&inspect, path)?,
         Command::Plugin(PluginCommand::Check(check)) => return check::run(&check, path),

@@ -72,6 +72,11 @@ impl Config {
         Ok(differences)
     }
 
+    /// Every key with its value as TOML, in alphabetical order.
+    pub fn texts(&self) -> Result<BTreeMap<String, String>, ConfigError> {
+        Ok(self.flat()?.into_iter().map(|(key, value)| (key, literal(&value))).collect())
+    }
+
     /// Every key and value, in alphabetical order.
     pub(super) fn flat(&self) -> Result<BTreeMap<String, Value>, ConfigError> {
         let mut layer = Layer::new();

@@ -107,7 +107,7 @@ macro_rules! optimizer_keys {
     };
 }
 
-const RUN: [Key; 22] = [
+const RUN: [Key; 23] = [
     noted(
         fixed(
             "plugin",
@@ -189,6 +189,12 @@ const RUN: [Key; 22] = [
     free("keep_checkpoints", Kind::Integer(0, MOST), Some("3"), "Newest checkpoints to keep; 0 keeps all."),
     free("sample_every", Kind::Integer(0, MOST), Some("250"), "Steps between sample grids; 0 draws none."),
     free("sample_count", Kind::Integer(1, 1024), Some("64"), "Images in a sample grid."),
+    free(
+        "tensorboard",
+        Kind::Flag,
+        Some("false"),
+        "Also write losses, scores, γ, speed and sample grids as event files for TensorBoard, under `tensorboard/` in the run directory.",
+    ),
     noted(
         fixed(
             "data.kind",

@@ -12,7 +12,7 @@ use toml::{Table, Value, de::DeTable};
 use super::{ConfigError, keys};
 
 /// Environment variables that begin with `TANDEM_` and are no settings.
-const RESERVED: &[&str] =
+pub(super) const RESERVED: &[&str] =
     &["TANDEM_LOG", "TANDEM_PLUGIN_PATH", "TANDEM_PYTHON", "TANDEM_LIBTORCH", "TANDEM_PLUGIN_IN_PROCESS"];
 const PREFIX: &str = "TANDEM_";
 

@@ -96,6 +96,11 @@ fn require_plugin(merged: &Merged) -> Result<(), ConfigError> {
     })
 }
 
+/// Whether an environment variable that begins with `TANDEM_` is no setting.
+pub fn is_reserved(variable: &str) -> bool {
+    layers::RESERVED.contains(&variable)
+}
+
 /// This process's environment, for [`Sources::load`]: the variables that begin with `TANDEM_`. What is not Unicode
 /// is replaced, so that it fails as a value and not as a panic.
 pub fn environment() -> Vec<(String, String)> {

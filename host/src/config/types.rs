@@ -357,6 +357,8 @@ pub struct Config {
     pub keep_checkpoints: usize,
     pub sample_every: u64,
     pub sample_count: usize,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub tensorboard: bool,
     #[serde(default)]
     pub options: toml::Table,
     pub generator: Optimizer,

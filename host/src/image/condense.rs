@@ -10,7 +10,7 @@ const HALF_WINDOW: f64 = 1.0 / 20.0;
 
 /// What one pixel column shows of a curve.
 #[derive(Debug)]
-pub(super) struct Column {
+pub(crate) struct Column {
     /// The first, lowest, highest and last point of the column in order (the M4 aggregation of Jugel et al., 2014):
     /// a line through them covers the same pixels as a line through all points.
     pub points: Vec<(f64, f64)>,
@@ -26,7 +26,7 @@ pub(super) struct Column {
 
 /// Splits a curve over `steps` into runs without gaps, each a list of columns. Points need not be in order of step;
 /// those without a finite step are left out.
-pub(super) fn condense(points: &[(f64, f64)], steps: Range<f64>) -> Vec<Vec<Column>> {
+pub(crate) fn condense(points: &[(f64, f64)], steps: Range<f64>) -> Vec<Vec<Column>> {
     let mut sorted: Vec<_> = points.iter().copied().filter(|point| usable(point.0)).collect();
     sorted.sort_by(|a, b| a.0.total_cmp(&b.0));
     let width = (steps.end - steps.start).max(f64::MIN_POSITIVE);
@@ -66,7 +66,7 @@ fn column(points: &[(f64, f64)]) -> Column {
 
 /// The local trend of a run, one point for each column: a line fitted to the columns around it, with weights that fall
 /// off linearly (LOESS of degree 1). Unlike a moving average it follows a slope up to the ends.
-pub(super) fn smooth(run: &[Column]) -> Vec<(f64, f64)> {
+pub(crate) fn smooth(run: &[Column]) -> Vec<(f64, f64)> {
     let half = (run.len() as f64 * HALF_WINDOW).ceil() as usize;
     (0..run.len()).map(|at| (run[at].mean.0, trend(run, at, half))).collect()
 }

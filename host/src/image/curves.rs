@@ -30,7 +30,7 @@ const HEIGHT: usize = 540;
 /// Pixels drawn per pixel and side: the drawing is averaged down, for smooth lines whatever their width.
 const SCALE: usize = 2;
 /// Line colours, told apart also by most colour-blind eyes; they repeat after the last.
-const COLOURS: [RGBColor; 8] = [
+pub(super) const COLOURS: [RGBColor; 8] = [
     RGBColor(31, 119, 180),
     RGBColor(214, 73, 51),
     RGBColor(44, 145, 88),
@@ -40,11 +40,11 @@ const COLOURS: [RGBColor; 8] = [
     RGBColor(201, 80, 140),
     RGBColor(110, 100, 90),
 ];
-const INK: RGBColor = RGBColor(45, 50, 58);
-const FAINT_INK: RGBColor = RGBColor(110, 116, 124);
+pub(super) const INK: RGBColor = RGBColor(45, 50, 58);
+pub(super) const FAINT_INK: RGBColor = RGBColor(110, 116, 124);
 /// About how many labels the value axis gets.
 const VALUE_LABELS: usize = 8;
-const GRID: RGBColor = RGBColor(229, 231, 235);
+pub(super) const GRID: RGBColor = RGBColor(229, 231, 235);
 const BACKGROUND: RGBColor = RGBColor(255, 255, 255);
 
 type Area<'a> = DrawingArea<BitMapBackend<'a>, Shift>;
@@ -70,7 +70,7 @@ pub fn encode_curves(title: &str, series: &[Series]) -> Result<Vec<u8>, ImageErr
     encode_png(&average(&pixels, width), WIDTH, HEIGHT, png::ColorType::Rgb)
 }
 
-fn plot_error(error: impl Display) -> ImageError {
+pub(super) fn plot_error(error: impl Display) -> ImageError {
     ImageError::Plot(error.to_string())
 }
 
@@ -198,7 +198,7 @@ fn range(values: impl Iterator<Item = f64>) -> Option<Range<f64>> {
 }
 
 /// Adds `margin`, a fraction, at both ends; a range of one value, or none, gets a width.
-fn widen(range: Option<Range<f64>>, margin: f64) -> Range<f64> {
+pub(super) fn widen(range: Option<Range<f64>>, margin: f64) -> Range<f64> {
     let Range { start, end } = range.unwrap_or(0.0..1.0);
     let least = start.abs().max(end.abs()) * 1e-9;
     let extra = if end - start > least { (end - start) * margin } else { (start.abs() * 0.1).max(0.5) };
@@ -206,7 +206,7 @@ fn widen(range: Option<Range<f64>>, margin: f64) -> Range<f64> {
 }
 
 /// A tick label: as many digits as ticks over `range` need, thousands as k and millions as M.
-fn label(value: f64, range: &Range<f64>) -> String {
+pub(super) fn label(value: f64, range: &Range<f64>) -> String {
     let spacing = (range.end - range.start) / 10.0;
     let largest = range.start.abs().max(range.end.abs());
     if !(1e-4..1e10).contains(&largest) {
@@ -224,7 +224,7 @@ fn label(value: f64, range: &Range<f64>) -> String {
 }
 
 /// Averages each square of `SCALE` by `SCALE` RGB pixels into one; `width` is that of the large picture.
-fn average(pixels: &[u8], width: usize) -> Vec<u8> {
+pub(super) fn average(pixels: &[u8], width: usize) -> Vec<u8> {
     let stride = width * 3;
     let mut small = Vec::with_capacity(pixels.len() / (SCALE * SCALE));
     for rows in pixels.chunks_exact(stride * SCALE) {

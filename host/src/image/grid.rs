@@ -4,7 +4,7 @@
 use super::{ImageError, encode_png};
 
 /// Black pixels around each image, before scaling: torchvision's `padding`.
-const PADDING: usize = 2;
+pub(super) const PADDING: usize = 2;
 /// Stands for a pixel with a NaN or an infinity in it; no trained generator makes this colour by chance.
 const NON_FINITE: [u8; 3] = [255, 0, 255];
 /// The most bytes of pixels a grid may have: 1 GiB.

@@ -5,11 +5,16 @@ mod condense;
 mod curves;
 mod font;
 mod grid;
+mod panels;
 mod sheet;
+mod tiles;
 
+pub(crate) use condense::{condense, smooth};
 pub use curves::{Series, encode_curves};
 pub use grid::encode_grid;
+pub use panels::{Band, Panel, encode_panels};
 pub use sheet::{Strip, encode_sheet};
+pub use tiles::column_of;
 
 /// What keeps a picture from being made. Odd values (NaN, infinities) do not: they are drawn as such.
 #[derive(Debug, thiserror::Error)]
@@ -54,6 +59,9 @@ pub enum ImageError {
     /// The plotting library failed; its message says where.
     #[error("curve plot: cannot draw: {0}")]
     Plot(String),
+    /// A PNG is not what it should be.
+    #[error("cannot read PNG: {0}")]
+    Decode(String),
     /// The PNG encoder failed.
     #[error("cannot encode PNG: {0}")]
     Encode(#[from] png::EncodingError),

@@ -56,6 +56,16 @@ impl Metrics {
     }
 }
 
+/// Adds a line to a small file of JSON lines; half a line at its end, as a crash leaves it, is dropped.
+pub(super) fn append_to(path: &Path, record: &impl Serialize) -> Result<(), RunError> {
+    let unwritable = |e: serde_json::Error| RunError::Unwritable { path: path.to_owned(), what: e.to_string() };
+    let mut text = content(path)?;
+    text.truncate(text.iter().rposition(|&b| b == b'\n').map_or(0, |at| at + 1));
+    text.extend(serde_json::to_vec(record).map_err(unwritable)?);
+    text.push(b'\n');
+    write::replace(path, &text)
+}
+
 /// Drops the lines after this step, and what a crash left unreadable, so that the resumed run writes no line twice.
 pub(super) fn rewind(run: &Path, step: u64) -> Result<(), RunError> {
     let path = run.join(super::METRICS);
@@ -67,15 +77,14 @@ pub(super) fn rewind(run: &Path, step: u64) -> Result<(), RunError> {
     if kept == text { Ok(()) } else { write::replace(&path, &kept) }
 }
 
-/// Every whole line.
-pub(super) fn read(run: &Path) -> Result<Vec<serde_json::Value>, RunError> {
-    let path = run.join(super::METRICS);
-    let text = content(&path)?;
+/// Every whole line of a file of JSON lines; none where there is no file.
+pub(super) fn read(path: &Path) -> Result<Vec<serde_json::Value>, RunError> {
+    let text = content(path)?;
     let lines = text.split_inclusive(|&b| b == b'\n').enumerate().filter(|(_, line)| line.ends_with(b"\n"));
     lines
         .map(|(at, line)| {
             serde_json::from_slice(line)
-                .map_err(|e| RunError::Damaged { path: path.clone(), what: format!("line {}: {e}", at + 1) })
+                .map_err(|e| RunError::Damaged { path: path.to_owned(), what: format!("line {}: {e}", at + 1) })
         })
         .collect()
 }

@@ -3,6 +3,7 @@
 //! second process harms nothing that was there.
 
 mod arrays;
+mod board;
 mod checkpoint;
 mod error;
 mod lock;
@@ -21,11 +22,17 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 pub use arrays::{ArrayType, Metadata, NamedArray, read_arrays, write_arrays};
+pub use board::Board;
 pub use checkpoint::{Checkpoint, Part};
 pub use error::{RunError, Safe};
 pub use training::TrainingRun;
 
 use crate::config::Config;
+
+/// Replaces or creates a file outside a run directory in the same way as those in it: whole or not at all.
+pub fn replace(path: &Path, content: &[u8]) -> Result<(), RunError> {
+    write::replace(path, content)
+}
 
 const CONFIG: &str = "config.toml";
 const DEFINITION: &str = "definition.json";
@@ -37,6 +44,9 @@ const LATEST: &str = "latest";
 const LOG: &str = "log";
 const LOCK: &str = "lock";
 const LOSSES: &str = "losses.png";
+const SESSIONS: &str = "sessions.jsonl";
+const EVALUATIONS: &str = "evaluations.jsonl";
+const TENSORBOARD: &str = "tensorboard";
 
 /// Which plugin declared the run's GAN: the content of `plugin.json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -137,6 +147,41 @@ impl RunDir {
 
     /// The lines of `metrics.jsonl` so far, whole ones only; nothing before the first.
     pub fn metrics(&self) -> Result<Vec<serde_json::Value>, RunError> {
-        metrics::read(&self.path)
+        metrics::read(&self.path.join(METRICS))
+    }
+
+    /// The lines of `evaluations.jsonl` so far, whole ones only; nothing before the first.
+    pub fn evaluations(&self) -> Result<Vec<serde_json::Value>, RunError> {
+        metrics::read(&self.path.join(EVALUATIONS))
+    }
+
+    /// The lines of `sessions.jsonl`: one for each process that trained here.
+    pub fn sessions(&self) -> Result<Vec<serde_json::Value>, RunError> {
+        metrics::read(&self.path.join(SESSIONS))
+    }
+
+    /// The sample grids by step, lowest first.
+    pub fn samples(&self) -> Result<Vec<(u64, PathBuf)>, RunError> {
+        let step = |path: &Path| path.file_name()?.to_str()?.strip_prefix("step-")?.strip_suffix(".png")?.parse().ok();
+        let mut found: Vec<(u64, PathBuf)> = write::entries(&self.path.join(SAMPLES))?
+            .into_iter()
+            .filter_map(|path| Some((step(&path)?, path)))
+            .collect();
+        found.sort();
+        Ok(found)
+    }
+
+    /// The bytes of one of [`Self::samples`].
+    pub fn read_sample(&self, path: &Path) -> Result<Vec<u8>, RunError> {
+        fs::read(path).map_err(RunError::io("read", path))
+    }
+
+    /// Which process trains here now, if any: its id where that can be told.
+    pub fn in_use(&self) -> Result<Option<Option<u32>>, RunError> {
+        match lock::Lock::take(&self.path) {
+            Ok(_) => Ok(None),
+            Err(RunError::Locked { holder, .. }) => Ok(Some(holder)),
+            Err(other) => Err(other),
+        }
     }
 }

@@ -9,7 +9,7 @@ use std::{
 use serde::Serialize;
 
 use super::{
-    Checkpoint, PluginRecord, RunDir, RunError, checkpoint,
+    Board, Checkpoint, PluginRecord, RunDir, RunError, checkpoint,
     lock::Lock,
     metrics::{self, Metrics},
     write,
@@ -99,6 +99,17 @@ impl TrainingRun {
     /// Writes a sample grid as `samples/step-00000250.png` and says where it is.
     pub fn write_sample(&self, step: u64, png: &[u8]) -> Result<PathBuf, RunError> {
         self.write_image(&Path::new(super::SAMPLES).join(format!("step-{step:08}.png")), png)
+    }
+
+    /// Appends a line to `sessions.jsonl`, which says what this process is and where it began.
+    pub fn append_session(&self, record: &impl Serialize) -> Result<(), RunError> {
+        let path = self.path().join(super::SESSIONS);
+        metrics::append_to(&path, record).map_err(|e| self.with_safe(e))
+    }
+
+    /// Begins a new event file for TensorBoard, which takes the place of what others say of step `from` and later ones.
+    pub fn board(&self, from: u64) -> Result<Board, RunError> {
+        Board::begin(self.path(), from).map_err(|e| self.with_safe(e))
     }
 
     /// Writes the plot of the loss curves as `losses.png` and says where it is.

@@ -4,9 +4,11 @@
 mod arrays;
 mod batches;
 mod bench;
+mod board;
 mod checkpoint;
 mod device;
 mod error;
+mod machine;
 mod memory;
 mod phases;
 mod prepare;

@@ -12,8 +12,9 @@ use tch::Device;
 use super::{
     Prepared, SessionError,
     batches::Batches,
-    checkpoint,
+    board, checkpoint,
     device::set_up,
+    machine::Machine,
     memory,
     prepare::definition_hash,
     sample::{fixed_samples, grid},
@@ -23,8 +24,8 @@ use crate::{
     config::Config,
     data::SamplerState,
     image::{self, Series},
-    run::{Checkpoint, RunDir, TrainingRun},
-    train::{Reading, TrainError, Trainer},
+    run::{Board, Checkpoint, RunDir, TrainingRun},
+    train::{GAMMA_BINS, Reading, TrainError, Trainer},
 };
 
 /// What somebody watching a run is told.
@@ -67,6 +68,9 @@ pub struct Progress {
     /// Share of fakes for which γ does not exist, since the last line.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub saturated: Option<f64>,
+    /// How many γ since the last line lie in each bin of [`crate::train::gamma_edges`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gamma_histogram: Option<Vec<u64>>,
     /// What the schedule multiplied both learning rates by in this step.
     pub rate_factor: f64,
     /// Steps in a second, since the last line.
@@ -89,6 +93,7 @@ pub struct Training<'a> {
     trainer: Trainer,
     batches: Batches,
     run: TrainingRun,
+    board: Option<Board>,
     config: Config,
     prepared_definition: String,
     method: String,
@@ -129,11 +134,14 @@ impl<'a> Training<'a> {
         } else {
             RunDir::create(out, &config, &prepared.definition, &prepared.plugin)?
         };
+        run.append_session(&Machine::here(device, trainer.step()))?;
+        let board = board::begin(&run, &config, trainer.step())?;
         let batches = Batches::start(prepared.dataset, config.batch_size, position, device)?;
         Ok(Self {
             trainer,
             batches,
             run,
+            board,
             config,
             prepared_definition: prepared.definition,
             method: prepared.plugin.name,
@@ -202,6 +210,9 @@ impl<'a> Training<'a> {
         if let Some(mut progress) = summary(&readings, now - since.0, images) {
             progress.rate_factor = settings.schedule.factor(progress.step.saturating_sub(1));
             self.run.append_metrics(progress.step, &progress)?;
+            if let Some(board) = &mut self.board {
+                board::add(board, &progress)?;
+            }
             watch.reading(&progress);
         }
         *since = (now, self.trainer.step());
@@ -213,7 +224,11 @@ impl<'a> Training<'a> {
         // Its own stream: looking at a run must not change it.
         let seed = self.config.seed.wrapping_add(2);
         let samples = fixed_samples(generator, self.trainer.gan(), self.config.sample_count, seed)?;
-        let path = self.run.write_sample(self.trainer.step(), &grid(&samples)?)?;
+        let png = grid(&samples)?;
+        let path = self.run.write_sample(self.trainer.step(), &png)?;
+        if let Some(board) = &mut self.board {
+            board::add_grid(board, self.trainer.step(), &png)?;
+        }
         watch.wrote("sample grid", &path.display().to_string());
         self.last_grid = Some(path);
         Ok(())
@@ -279,6 +294,10 @@ fn summary(readings: &[Reading], elapsed: Duration, images: u64) -> Option<Progr
         gamma_min: gamma(f64::min, |g| g.min).filter(|g| g.is_finite()),
         gamma_max: gamma(f64::max, |g| g.max).filter(|g| g.is_finite()),
         saturated: (!gammas.is_empty()).then(|| gammas.iter().map(|g| g.saturated).sum::<f64>() / gammas.len() as f64),
+        gamma_histogram: (!gammas.is_empty()).then(|| {
+            let count = |bin: usize| gammas.iter().map(|g| u64::from(g.histogram[bin])).sum();
+            (0..GAMMA_BINS).map(count).collect()
+        }),
         rate_factor: 1.0,
         steps_per_second: per_second(readings.len() as f64),
         images_per_second: per_second(images as f64),

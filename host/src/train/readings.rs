@@ -6,7 +6,10 @@
 use tandem_torch_ext::all_finite;
 use tch::{Device, Kind, Tensor};
 
-use super::{Seeds, TrainError};
+use super::{
+    Seeds, TrainError,
+    histogram::{GAMMA_BINS, Histogram, bins},
+};
 
 /// The columns of a reading.
 const TERMS: [&str; 11] = [
@@ -53,6 +56,8 @@ pub struct Gamma {
     pub max: f64,
     /// The share of fakes with `g_f = 0`, where γ does not exist.
     pub saturated: f64,
+    /// How many γ lie in each bin of [`super::gamma_edges`].
+    pub histogram: [u32; GAMMA_BINS],
 }
 
 /// What a step of D (or a joint step) hands over; every tensor stays on the device.
@@ -104,6 +109,9 @@ impl Row {
 #[derive(Debug, Default)]
 pub struct Readings {
     row: Row,
+    histogram: Histogram,
+    /// The round's counts of γ, so far.
+    counts: Option<Tensor>,
     pending: Vec<(u64, Tensor)>,
 }
 
@@ -118,9 +126,11 @@ impl Readings {
         self.row.set(5, &report.real_scores.f_mean(Kind::Double)?)?;
         self.row.set(6, &report.fake_scores.f_mean(Kind::Double)?)?;
         if let Some(seeds) = report.seeds {
-            for (term, value) in (7..).zip(gamma(seeds)?) {
+            let (gamma, saturated) = gamma(seeds)?;
+            for (term, value) in (7..).zip(statistics(&gamma, &saturated)?) {
                 self.row.set(term, &value)?;
             }
+            self.counts = Some(self.histogram.count(&gamma.f_masked_fill(&saturated, f64::NAN)?)?);
         }
         Ok(())
     }
@@ -133,7 +143,12 @@ impl Readings {
 
     /// Ends a round: its numbers as one tensor, which [`Self::push`] takes.
     pub(super) fn close(&mut self, device: Device) -> Result<Tensor, TrainError> {
-        std::mem::take(&mut self.row).close(device)
+        let row = std::mem::take(&mut self.row).close(device)?;
+        let counts = match self.counts.take() {
+            Some(counts) => counts,
+            None => Tensor::f_zeros([GAMMA_BINS as i64], (Kind::Double, device))?,
+        };
+        Ok(Tensor::f_cat(&[row, counts], 0)?)
     }
 
     /// Keeps the numbers of the round numbered `step` until they are read.
@@ -152,18 +167,22 @@ impl Readings {
         let pending = std::mem::take(&mut self.pending);
         let rows: Vec<&Tensor> = pending.iter().map(|(_, row)| row).collect();
         let table = Tensor::f_stack(&rows, 0)?.f_to_device(Device::Cpu)?;
-        let mut values = vec![0.0; pending.len() * TERMS.len()];
-        table.f_copy_data(&mut values, pending.len() * TERMS.len())?;
-        pending.iter().zip(values.chunks_exact(TERMS.len())).map(|((step, _), row)| reading(*step, row)).collect()
+        let width = TERMS.len() + GAMMA_BINS;
+        let mut values = vec![0.0; pending.len() * width];
+        table.f_copy_data(&mut values, pending.len() * width)?;
+        pending.iter().zip(values.chunks_exact(width)).map(|((step, _), row)| reading(*step, row)).collect()
     }
 }
 
-/// Mean, least and largest γ over the fakes that have one, and the share of those that have none.
-fn gamma(seeds: &Seeds) -> Result<[Tensor; 4], TrainError> {
+/// γ of every fake, and whether it is one that has none.
+fn gamma(seeds: &Seeds) -> Result<(Tensor, Tensor), TrainError> {
     let (g_f, h) = (seeds.g_f.f_to_kind(Kind::Double)?, seeds.h.f_to_kind(Kind::Double)?);
-    let saturated = g_f.f_eq(0.0)?;
-    let gamma = h.f_div(&g_f)?;
-    let without = |fill: f64| gamma.f_masked_fill(&saturated, fill);
+    Ok((h.f_div(&g_f)?, g_f.f_eq(0.0)?))
+}
+
+/// Mean, least and largest γ over the fakes that have one, and the share of those that have none.
+fn statistics(gamma: &Tensor, saturated: &Tensor) -> Result<[Tensor; 4], TrainError> {
+    let without = |fill: f64| gamma.f_masked_fill(saturated, fill);
     let count = saturated.f_logical_not()?.f_sum(Kind::Double)?;
     Ok([
         without(0.0)?.f_sum(None)?.f_div(&count)?,
@@ -182,7 +201,8 @@ fn reading(step: u64, row: &[f64]) -> Result<Reading, TrainError> {
     if let Some(i) = (3..5).find(|&i| row[i] != 1.0) {
         return Err(not_finite(i, f64::NAN));
     }
-    let gamma = Gamma { mean: row[7], min: row[8], max: row[9], saturated: row[10] };
+    let gamma =
+        Gamma { mean: row[7], min: row[8], max: row[9], saturated: row[10], histogram: bins(&row[TERMS.len()..]) };
     Ok(Reading {
         step,
         loss_discriminator: row[0],

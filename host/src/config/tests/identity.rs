@@ -50,6 +50,7 @@ fn another_value(key: &str) -> Option<&'static [&'static str]> {
         "keep_checkpoints" => &["keep_checkpoints=1"],
         "sample_every" => &["sample_every=1"],
         "sample_count" => &["sample_count=1"],
+        "tensorboard" => &["tensorboard=true"],
         "data.image_size" => &["data.image_size=64"],
         "data.kind" | "data.path" => &["data.kind=mnist", "data.path=/x"],
         "data.split" => &["data.kind=mnist", "data.path=/x", "data.split=test"],
@@ -193,8 +194,8 @@ prop_compose! {
         ),
         device in prop_oneof![Just(Device::Auto), Just(Device::Cpu), (0_usize..99).prop_map(Device::Cuda)],
         threads in prop::option::of(1_usize..=1024),
-        (log_every, checkpoint_every, keep_checkpoints, sample_every, sample_count) in
-            (1_u64..1_000_000, 1_u64..1_000_000, 0_usize..100, 0_u64..1_000_000, 1_usize..=1024),
+        (log_every, checkpoint_every, keep_checkpoints, sample_every, sample_count, tensorboard) in
+            (1_u64..1_000_000, 1_u64..1_000_000, 0_usize..100, 0_u64..1_000_000, 1_usize..=1024, any::<bool>()),
         options in prop::collection::btree_map("[A-Za-z0-9_-]{1,8}", option_value(), 0..5),
         generator in optimizer(),
         discriminator in optimizer(),
@@ -202,7 +203,7 @@ prop_compose! {
     ) -> Config {
         Config {
             plugin, stages, strategy, reuse_fakes, seed, steps, batch_size, n_critic, n_generator, ema_decay, precision,
-            deterministic, cuda_graph, device, threads, log_every, checkpoint_every, keep_checkpoints, sample_every, sample_count,
+            deterministic, cuda_graph, device, threads, log_every, checkpoint_every, keep_checkpoints, sample_every, sample_count, tensorboard,
             options: options.into_iter().collect(), generator, discriminator, data, schedule, critic_boost, augment,
         }
     }

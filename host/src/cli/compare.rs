@@ -1,0 +1,91 @@
+//! `tandem compare`.
+
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+    sync::atomic::{AtomicBool, Ordering},
+};
+
+use anyhow::Context as _;
+
+use super::{INTERRUPTED, arguments::Compare, print};
+use crate::compare::{self, Event, Job, Outcome, Plan, Settings};
+
+/// Set by Ctrl-C: every run saves and leaves.
+static STOP: AtomicBool = AtomicBool::new(false);
+
+pub(super) fn run(arguments: &Compare, plugin_path: &[PathBuf]) -> anyhow::Result<ExitCode> {
+    let plan = Plan::read(&arguments.plan)?;
+    let out = arguments.out.clone().unwrap_or_else(|| default_out(&arguments.plan));
+    let jobs = compare::jobs(&plan, &out)?;
+    if arguments.dry_run {
+        print(&list(&jobs)?)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let settings = Settings {
+        program: std::env::current_exe().context("cannot tell where this program lies")?,
+        plugin_path: plugin_path.to_vec(),
+        workers: arguments.workers.into(),
+        retry: arguments.retry,
+    };
+    ctrlc::set_handler(|| {
+        if !STOP.swap(true, Ordering::Relaxed) {
+            eprintln!("stopping; every run saves first");
+        }
+    })
+    .context("cannot watch for Ctrl-C")?;
+    // Before anything is trained: a place that cannot be written to is said at once.
+    compare::write(&plan, &jobs, &out)?;
+    let finished = compare::train(&jobs, &settings, &STOP, |event| {
+        tell(event, &jobs);
+        if let Event::Ended(..) = event {
+            compare::write(&plan, &jobs, &out)?;
+        }
+        Ok(())
+    })?;
+    let (text, files) = compare::write(&plan, &jobs, &out)?;
+    if !finished {
+        eprintln!("interrupted and saved; the same command goes on");
+        return Ok(ExitCode::from(INTERRUPTED));
+    }
+    let files = files.iter().fold(String::new(), |list, path| list + &format!("{}\n", path.display()));
+    print(&format!("{text}\n{files}"))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// `runs/demo-table` for `configs/plans/demo-table.toml`.
+fn default_out(plan: &Path) -> PathBuf {
+    Path::new("runs").join(plan.file_stem().unwrap_or_else(|| "comparison".as_ref()))
+}
+
+fn tell(event: &Event<'_>, jobs: &[Job]) {
+    match event {
+        Event::Begins(job) => {
+            eprintln!("{}: {} steps, {} of {} runs", job.directory.display(), job.steps, place(job, jobs), jobs.len());
+        }
+        Event::Waits(job, holder) => {
+            let who = holder.map_or_else(|| "another process".into(), |pid| format!("process {pid}"));
+            eprintln!("{}: waits for {who}, which trains there", job.directory.display());
+        }
+        Event::Ended(job, Outcome::Done { .. }) => eprintln!("{}: done", job.directory.display()),
+        Event::Ended(job, Outcome::Failed { why }) => eprintln!("{}: failed: {why}", job.directory.display()),
+    }
+}
+
+fn place(job: &Job, jobs: &[Job]) -> usize {
+    jobs.iter().position(|j| j == job).map_or(0, |at| at + 1)
+}
+
+fn list(jobs: &[Job]) -> anyhow::Result<String> {
+    let mut text = String::new();
+    for job in jobs {
+        let state = match Outcome::of(job)? {
+            Some(Outcome::Done { .. }) => "done".into(),
+            Some(Outcome::Failed { why }) => format!("failed: {}", why.lines().next().unwrap_or("")),
+            None if job.directory.join("config.toml").exists() => "begun".into(),
+            None => "to do".into(),
+        };
+        text += &format!("{}  {} steps  {state}\n", job.directory.display(), job.steps);
+    }
+    Ok(text)
+}

@@ -1,0 +1,90 @@
+//! The table for a paper: needs `booktabs`.
+
+use std::fmt::Write as _;
+
+use super::{
+    Results,
+    numbers::{decimals, first_line, heading, spread},
+};
+use crate::compare::{Mode, table::Cell};
+
+pub(super) fn page(results: &Results) -> String {
+    let table = &results.table;
+    let mut text = "% Made by tandem compare. Needs \\usepackage{booktabs}.\n".to_owned();
+    for column in &table.columns {
+        if let Some(name) = &column.name {
+            let _ = writeln!(text, "% {} on {}: {}", heading(&column.metric), column.data, name.replace('\n', " "));
+        }
+    }
+    for failure in &table.failures {
+        let _ = writeln!(text, "% failed: {}: {}", failure.run, first_line(&failure.why));
+    }
+    let _ = writeln!(text, "\\begin{{tabular}}{{ll{}}}\n\\toprule", "c".repeat(table.columns.len()));
+    let heads: Vec<String> =
+        table.columns.iter().map(|c| escape(&format!("{} {}", c.data, heading(&c.metric)))).collect();
+    let _ = writeln!(text, "Method & Stages & {} \\\\\n\\midrule", heads.join(" & "));
+    let mut before = None;
+    for row in &table.rows {
+        if before.is_some_and(|method| method != &row.method) {
+            text += "\\addlinespace\n";
+        }
+        before = Some(&row.method);
+        let cells: Vec<String> = row
+            .cells
+            .iter()
+            .enumerate()
+            .map(|(at, c)| cell(c, row.stages, decimals(table, at), table.seeds.len()))
+            .collect();
+        let _ = writeln!(text, "{} & {} & {} \\\\", escape(&row.method), row.stages, cells.join(" & "));
+    }
+    text + "\\bottomrule\n\\end{tabular}\n"
+}
+
+fn cell(cell: &Cell, stages: Mode, decimals: usize, seeds: usize) -> String {
+    if cell.planned == 0 {
+        return "/".into();
+    }
+    let Some(value) = &cell.value else {
+        return if cell.failed == cell.planned { "failed".into() } else { "--".into() };
+    };
+    let mut text = spread(value, decimals, " \\pm ");
+    if stages == Mode::One
+        && let Some(against) = cell.against_two
+    {
+        if against.better == Some(true) {
+            text = format!("\\mathbf{{{text}}}");
+        }
+        text += match against.difference {
+            d if d < 0.0 => "\\,(\\downarrow)",
+            d if d > 0.0 => "\\,(\\uparrow)",
+            _ => "\\,(=)",
+        };
+    }
+    let of = if value.n < seeds { format!(" ({} of {seeds})", value.n) } else { String::new() };
+    format!("${text}${of}")
+}
+
+fn escape(text: &str) -> String {
+    let mut out = String::new();
+    for c in text.chars() {
+        match c {
+            '\\' => out += "\\textbackslash{}",
+            '~' => out += "\\textasciitilde{}",
+            '^' => out += "\\textasciicircum{}",
+            '†' => out += "$\\dagger$",
+            '#' | '$' | '%' | '&' | '_' | '{' | '}' => out.extend(['\\', c]),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_text_to_latex() {
+        assert_eq!(escape("DCGAN† 50% a_b"), "DCGAN$\\dagger$ 50\\% a\\_b");
+    }
+}
