@@ -332,6 +332,7 @@ pub struct Data {
 /// A run's configuration, every choice made. [`super::keys`] says what each field means and may be.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "the key table documents each field under its own name")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a key of its own")]
 pub struct Config {
     pub plugin: String,
     pub stages: Stages,
