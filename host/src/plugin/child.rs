@@ -52,6 +52,8 @@ struct Request {
 enum Answer {
     Definition(Definition),
     Problem(String),
+    /// The plugin was not asked: what it may not have could not be taken from the process.
+    Unconfined(String),
 }
 
 /// A plugin's definition from a process of `tandem`, a binary that runs [`serve`] for [`COMMAND`].
@@ -79,6 +81,7 @@ pub(super) fn declare(
     match serde_json::from_slice(&collected(answer)) {
         Ok(Answer::Definition(definition)) => Ok(definition),
         Ok(Answer::Problem(problem)) => Err(LoadProblem::Said(plain(&problem))),
+        Ok(Answer::Unconfined(why)) => Err(LoadProblem::Child(format!("it cannot be confined: {}", plain(&why)))),
         Err(error) => Err(LoadProblem::Malformed(plain(&format!("its answer cannot be read: {error}")))),
     }
 }
@@ -156,10 +159,10 @@ pub fn serve() -> Result<(), String> {
     // What the plugin prints goes to stderr; the answer has this pipe for itself.
     let answer = std::io::stdout().as_fd().try_clone_to_owned().map_err(|e| format!("stdout: {e}"))?;
     nix::unistd::dup2_stdout(std::io::stderr()).map_err(|e| format!("stdout: {e}"))?;
-    confine::confine()?;
-    let said = match definition(&request) {
-        Ok(definition) => Answer::Definition(definition),
-        Err(problem) => Answer::Problem(problem.to_string()),
+    let said = match confine::confine().map(|()| definition(&request)) {
+        Ok(Ok(definition)) => Answer::Definition(definition),
+        Ok(Err(problem)) => Answer::Problem(problem.to_string()),
+        Err(why) => Answer::Unconfined(why),
     };
     let text = serde_json::to_vec(&said).map_err(|e| format!("no answer: {e}"))?;
     std::fs::File::from(answer).write_all(&text).map_err(|e| format!("no answer: {e}"))

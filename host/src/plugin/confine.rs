@@ -4,7 +4,7 @@
 //! looked into: system calls that are not on the list fail with "operation not permitted". Where the kernel has no
 //! seccomp the limits on memory, time and written files are all there is. It cannot be undone in the process.
 
-use nix::sys::resource::{Resource, setrlimit};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
 };
@@ -26,6 +26,8 @@ pub(super) fn confine() -> Result<(), String> {
         (Resource::RLIMIT_CORE, 0),
     ];
     for (resource, limit) in limits {
+        // A limit that was set before may be lower, and is nothing to raise.
+        let limit = getrlimit(resource).map_or(limit, |(_, hard)| limit.min(hard));
         setrlimit(resource, limit, limit).map_err(|e| format!("setrlimit {resource:?} to {limit}: {e}"))?;
     }
     let filter = filter().map_err(|e| format!("seccomp: {e}"))?;
