@@ -11,5 +11,6 @@ pub mod plugin;
 pub mod report;
 pub mod run;
 pub mod session;
+pub mod share;
 pub mod tensorboard;
 pub mod train;

@@ -1,7 +1,8 @@
 //! The manifest: what a plugin says of itself in an ELF note, readable without running a byte of it.
 //!
-//! The note's owner is `TANDEM`, its type 1, its text JSON: `{"name", "summary", "version", "api", "opset"}`. `readelf
-//! -n` shows it; it survives stripping and link-time optimisation.
+//! The note's owner is `TANDEM`, its type 1, its text JSON: `{"name", "summary", "version", "api", "opset"}`, and since API
+//! 1.1 also `target`, `rustc`, `description`, `licence`, `authors` and `home_page`, where the crate says them. `readelf -n`
+//! shows it; it survives stripping and link-time optimisation.
 
 /// The section that holds the note.
 pub const SECTION: &str = ".note.tandem";
@@ -18,6 +19,15 @@ pub const API_VERSION: &str = env!("CARGO_PKG_VERSION");
 /// The opset as the text that goes into the manifest; a test holds it to [`crate::opset::OPSET`].
 pub const OPSET_TEXT: &str = "1";
 
+/// The target triple for which this crate, and so the plugin, is built.
+pub const TARGET: &str = env!("TANDEM_PLUGIN_TARGET");
+
+/// The compiler's version.
+pub const RUSTC: &str = env!("TANDEM_PLUGIN_RUSTC");
+
+/// The most bytes of a manifest.
+pub const MOST: usize = 4096;
+
 /// An ELF note of `N` bytes of text.
 #[derive(Debug)]
 #[repr(C, align(4))]
@@ -30,7 +40,8 @@ pub struct Note<const N: usize> {
 }
 
 impl<const N: usize> Note<N> {
-    /// Joins `parts` and pads them with spaces, which JSON does not mind.
+    /// Joins `parts` and pads them with spaces, which JSON does not mind. Every second part is a text between JSON's quotes
+    /// and is escaped.
     pub const fn new(parts: &[&str]) -> Self {
         let mut text = [b' '; N];
         let (mut part, mut at) = (0, 0);
@@ -38,7 +49,12 @@ impl<const N: usize> Note<N> {
             let bytes = parts[part].as_bytes();
             let mut i = 0;
             while i < bytes.len() {
-                text[at] = bytes[i];
+                if is_escaped(part, bytes[i]) {
+                    text[at] = b'\\';
+                    at += 1;
+                }
+                // Control characters have no place in a line about a crate; a space is one byte, too.
+                text[at] = if bytes[i] < b' ' { b' ' } else { bytes[i] };
                 at += 1;
                 i += 1;
             }
@@ -49,17 +65,33 @@ impl<const N: usize> Note<N> {
     }
 }
 
-/// The joint length of `parts`, rounded up to the note's alignment.
-pub const fn padded_len(parts: &[&str]) -> usize {
-    let (mut part, mut length) = (0, 0);
-    while part < parts.len() {
-        length += parts[part].len();
-        part += 1;
-    }
-    length.div_ceil(4) * 4
+const fn is_escaped(part: usize, byte: u8) -> bool {
+    part % 2 == 1 && (byte == b'"' || byte == b'\\')
 }
 
-/// Whether a text can stand between JSON's quotes as it is; the export macro refuses others at compile time.
+/// The joint length of `parts`, escaped, rounded up to the note's alignment.
+pub const fn padded_len(parts: &[&str]) -> usize {
+    let (mut part, mut length) = (0, 0_usize);
+    while part < parts.len() {
+        let bytes = parts[part].as_bytes();
+        let mut i = 0;
+        while i < bytes.len() {
+            length += if is_escaped(part, bytes[i]) { 2 } else { 1 };
+            i += 1;
+        }
+        part += 1;
+    }
+    let padded = length.div_ceil(4) * 4;
+    assert!(padded <= MOST, "the manifest has more than 4096 bytes: shorten the crate's description or authors");
+    padded
+}
+
+/// The first text that is not empty.
+pub const fn first_of<'a>(one: &'a str, other: &'a str) -> &'a str {
+    if one.is_empty() { other } else { one }
+}
+
+/// Whether a text is fit for a name or a summary; the export macro refuses others at compile time.
 pub const fn is_plain(text: &str) -> bool {
     let bytes = text.as_bytes();
     let mut i = 0;
@@ -84,8 +116,11 @@ mod tests {
     #[test]
     fn a_note_is_its_parts_padded_to_four() {
         const PARTS: &[&str] = &["{\"name\":\"", "x", "\"}"];
+        const QUOTED: &[&str] = &["{\"authors\":\"", "A \"B\" \\C\n", "\"}"];
         let note = Note::<{ padded_len(PARTS) }>::new(PARTS);
         assert_eq!(&note.text, b"{\"name\":\"x\"}");
+        let note = Note::<{ padded_len(QUOTED) }>::new(QUOTED);
+        assert_eq!(note.text.trim_ascii_end(), br#"{"authors":"A \"B\" \\C "}"#);
         assert_eq!(std::mem::size_of_val(&note) % 4, 0);
         assert!(is_plain("a plugin") && !is_plain("a \"plugin\"") && !is_plain("a\\b") && !is_plain("a\nb"));
     }

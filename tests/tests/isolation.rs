@@ -8,7 +8,7 @@ fn deed(name: &str) -> (bool, String) {
     let file = binary().parent().unwrap().join("examples/libhostile.so");
     assert!(file.exists(), "{} is not built; run `cargo xtask test`", file.display());
     let set = format!("deed={name}");
-    let output = tandem(&["plugin", "inspect", &file.display().to_string(), "--set", &set]).output().unwrap();
+    let output = tandem(&["plugin", "inspect", "--run", &file.display().to_string(), "--set", &set]).output().unwrap();
     let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     (output.status.success(), if output.status.success() { out.into_owned() } else { err.into_owned() })
 }
@@ -23,7 +23,7 @@ fn assert_refused(name: &str, why: &str) {
 #[test]
 fn a_plugin_that_behaves_is_asked() {
     let (succeeded, said) = deed("none");
-    assert!(succeeded && said.starts_with("hostile 1.0.0"), "{said}");
+    assert!(succeeded && said.starts_with("hostile 1."), "{said}");
 }
 
 #[test]

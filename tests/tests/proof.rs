@@ -148,6 +148,20 @@ fn pytorch_gets_the_same_images() {
     }
 }
 
+/// Every listing of the page for authors is code that is compiled: in a plugin, a test, or the crate that `plugin new` writes.
+#[test]
+fn every_listing_for_authors_is_compiled() {
+    let sources = ["plugins/geogan/src/lib.rs", "plugin-api/tests/listings.rs", "host/assets/new-plugin/lib.rs.in"];
+    let flat = |text: &str| text.lines().map(str::trim).collect::<Vec<_>>().join("\n");
+    let sources: Vec<String> = sources.map(|path| flat(&std::fs::read_to_string(root().join(path)).unwrap())).to_vec();
+    let page = std::fs::read_to_string(root().join("docs/plugins.md")).unwrap();
+    let listings: Vec<&str> = page.split("```rust\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
+    assert!(listings.len() >= 3, "{listings:?}");
+    for listing in listings {
+        assert!(sources.iter().any(|source| source.contains(&flat(listing))), "in no compiled source:\n{listing}");
+    }
+}
+
 /// The tutorial's code is an example that is compiled, short, proven and trained.
 #[test]
 fn the_tutorial_says_what_works() {

@@ -192,6 +192,21 @@ pub(super) enum PluginCommand {
     },
     /// Manifest, options, networks, losses, strategy and cost of a plugin.
     Inspect(Inspect),
+    /// Write the crate of a new plugin, ready to build, prove and train.
+    New(New),
+    /// Put a plugin's file, an archive, or every plugin of a folder into your plugin folder. Runs nothing of them.
+    Install(Install),
+    /// Take a plugin out of your plugin folder.
+    Remove {
+        /// The plugin's name.
+        name: String,
+    },
+    /// Pin the plugin files that configs use, by version and SHA-256, in a `tandem.lock`.
+    Lock(Lock),
+    /// Make one archive of a plugin's libraries, README and licence.
+    Pack(Pack),
+    /// Check the sums and signatures of a plugin's file or an archive. Runs nothing of it.
+    Verify(Verify),
     /// Prove a plugin: one-stage gradients against separate ones in float64, derivatives against differences.
     Check(Check),
 }
@@ -217,18 +232,77 @@ pub(super) struct Subject {
 pub(super) struct Inspect {
     /// A plugin's name on the search path, or its file.
     pub(super) plugin: String,
+    /// Ask a file that is named by its path for its definition, in a confined process; without this nothing of it runs.
+    #[arg(long)]
+    pub(super) run: bool,
     #[command(flatten)]
     pub(super) subject: Subject,
 }
 
 #[derive(Debug, Args)]
+pub(super) struct New {
+    /// The plugin's name: small letters, digits, `-` and `_`.
+    pub(super) name: String,
+    /// The folder in which the crate's folder is made.
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    pub(super) into: PathBuf,
+    /// The folder of tandem-plugin-api's source; where this tandem was built, if that is there.
+    #[arg(long, value_name = "DIR")]
+    pub(super) api: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Install {
+    /// A plugin's `.so`, an archive that `tandem plugin pack` made, or a folder of `.so` files.
+    pub(super) from: PathBuf,
+    /// Replace another version that is installed.
+    #[arg(long)]
+    pub(super) replace: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Lock {
+    /// The configs.
+    #[arg(required = true)]
+    pub(super) configs: Vec<PathBuf>,
+    /// The lock file; the nearest `tandem.lock` beside the config or above it, or a new one beside it, if not given.
+    #[arg(long, value_name = "FILE")]
+    pub(super) lockfile: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Pack {
+    /// The plugin's libraries, one for each target. A `FILE.so.minisig` beside one goes with it.
+    #[arg(required = true)]
+    pub(super) libraries: Vec<PathBuf>,
+    /// The folder with README.md and the licence.
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    pub(super) from: PathBuf,
+    /// The folder to write `NAME-VERSION.tar.gz` into.
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    pub(super) out: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Verify {
+    /// A plugin's file, an archive, or a plugin's name on the search path.
+    pub(super) plugin: String,
+    /// A minisign public key that must have signed it; may be given again, and then one of them.
+    #[arg(long = "key", value_name = "RW…")]
+    pub(super) keys: Vec<String>,
+}
+
+#[derive(Debug, Args)]
 pub(super) struct Check {
     /// A plugin's name on the search path, or its file.
-    #[arg(required_unless_present = "all", conflicts_with = "all")]
+    #[arg(required_unless_present_any = ["all", "definition"], conflicts_with = "all")]
     pub(super) plugin: Option<String>,
     /// Every plugin on the search path.
     #[arg(long)]
     pub(super) all: bool,
+    /// A definition as JSON in place of a plugin: a run's `definition.json`, or what a plugin's own test sends.
+    #[arg(long, value_name = "FILE.json", conflicts_with_all = ["plugin", "all", "variants", "sets", "image_size", "channels"])]
+    pub(super) definition: Option<PathBuf>,
     /// Every combination of the options that are a choice, too.
     #[arg(long)]
     pub(super) variants: bool,

@@ -1,6 +1,9 @@
 //! `tandem plugin check`: the proof, for one plugin or all, with every choice of their options.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use serde::Serialize;
 use tandem_plugin_api::{
@@ -14,7 +17,7 @@ use crate::{
     check::{self, Draw, Report},
     plugin::SearchPath,
     run::{Metadata, write_arrays},
-    session::to_array,
+    session::{self, to_array},
 };
 
 /// More combinations of choices than this are not what anybody asked for.
@@ -37,23 +40,41 @@ struct Variant {
 }
 
 pub(super) fn run(arguments: &Check, plugin_path: &[PathBuf]) -> anyhow::Result<ExitCode> {
-    let names: Vec<String> = if let Some(name) = &arguments.plugin {
-        vec![name.clone()]
-    } else {
-        // A broken file fails the check of all: it was found, and cannot be proven.
-        let files = SearchPath::new(plugin_path).list().into_iter().filter(|l| l.shadowed_by.is_none());
-        files.map(|l| Ok(l.plugin?.path.display().to_string())).collect::<anyhow::Result<_>>()?
-    };
     let device = device(&arguments.device)?;
     let draw = Draw { samples: arguments.samples, seed: arguments.seed, device };
+    let outcomes: Box<dyn Iterator<Item = anyhow::Result<Outcome>>> = if let Some(path) = &arguments.definition {
+        Box::new(std::iter::once_with(|| defined(arguments, path, &draw)))
+    } else {
+        let names = names(arguments, plugin_path)?.into_iter();
+        Box::new(names.map(|name| one(arguments, &name, plugin_path, &draw)))
+    };
     let mut passed = true;
-    for name in names {
-        let outcome = one(arguments, &name, plugin_path, &draw)?;
+    for outcome in outcomes {
+        let outcome = outcome?;
         passed &= outcome.passed;
         let text = if arguments.subject.json { serde_json::to_string(&outcome)? + "\n" } else { shown(&outcome) };
         print(&text)?;
     }
     Ok(if passed { ExitCode::SUCCESS } else { ExitCode::from(FAILED) })
+}
+
+fn names(arguments: &Check, plugin_path: &[PathBuf]) -> anyhow::Result<Vec<String>> {
+    if let Some(name) = &arguments.plugin {
+        return Ok(vec![name.clone()]);
+    }
+    // A broken file fails the check of all: it was found, and cannot be proven.
+    let files = SearchPath::new(plugin_path).list().into_iter().filter(|l| l.shadowed_by.is_none());
+    files.map(|l| Ok(l.plugin?.path.display().to_string())).collect()
+}
+
+/// The check of a definition that comes as data.
+fn defined(arguments: &Check, path: &Path, draw: &Draw) -> anyhow::Result<Outcome> {
+    let gan = session::read_definition(path)?;
+    let name = path.display().to_string();
+    if let Some(path) = &arguments.dump {
+        dump(draw, &gan, &name, path)?;
+    }
+    Ok(Outcome::of(name.clone(), vec![proven(&name, &gan, draw)?]))
 }
 
 fn one(arguments: &Check, name: &str, plugin_path: &[PathBuf], draw: &Draw) -> anyhow::Result<Outcome> {
@@ -66,12 +87,22 @@ fn one(arguments: &Check, name: &str, plugin_path: &[PathBuf], draw: &Draw) -> a
     let mut variants = Vec::new();
     for choice in choices {
         let gan = plugins::declare(&file, &arguments.subject, &choice)?;
-        let report = check::check(&gan, draw).map_err(|e| anyhow::anyhow!("plugin `{}`: {e}", file.manifest.name))?;
-        variants.push(Variant { options: described(&gan), report });
+        variants.push(proven(&file.manifest.name, &gan, draw)?);
     }
-    let worst = variants.iter().map(|v| v.report.max_relative_error).fold(0.0, check::worse);
-    let passed = variants.iter().all(|v| v.report.passed);
-    Ok(Outcome { plugin: file.manifest.name, passed, max_relative_error: worst, variants })
+    Ok(Outcome::of(file.manifest.name, variants))
+}
+
+fn proven(name: &str, gan: &Gan, draw: &Draw) -> anyhow::Result<Variant> {
+    let report = check::check(gan, draw).map_err(|e| anyhow::anyhow!("plugin `{name}`: {e}"))?;
+    Ok(Variant { options: described(gan), report })
+}
+
+impl Outcome {
+    fn of(plugin: String, variants: Vec<Variant>) -> Self {
+        let max_relative_error = variants.iter().map(|v| v.report.max_relative_error).fold(0.0, check::worse);
+        let passed = variants.iter().all(|v| v.report.passed);
+        Self { plugin, passed, max_relative_error, variants }
+    }
 }
 
 /// Every combination of the options that are a choice.

@@ -11,10 +11,18 @@ use tandem_plugin_api::{
 };
 
 use super::{arguments::Inspect, plugins, print, table::Table};
-use crate::train::{Choice, Cost, Strategy, Way, choose, obstacle};
+use crate::{
+    plugin::PluginFile,
+    train::{Choice, Cost, Strategy, Way, choose, obstacle},
+};
 
 pub(super) fn run(arguments: &Inspect, plugin_path: &[PathBuf]) -> anyhow::Result<()> {
     let file = plugins::find(&arguments.plugin, plugin_path)?;
+    // A name stands for a plugin that somebody put on the search path; a path may be anything from anywhere.
+    let foreign = file.path.as_os_str() == arguments.plugin.as_str();
+    if foreign && !arguments.run {
+        return unasked(&file, arguments.subject.json);
+    }
     let gan = plugins::declare(&file, &arguments.subject, &[])?;
     let manifest = &file.manifest;
     if arguments.subject.json {
@@ -31,19 +39,37 @@ pub(super) fn run(arguments: &Inspect, plugin_path: &[PathBuf]) -> anyhow::Resul
         print(&format!("{value:#}\n"))?;
         return Ok(());
     }
-    let mut text = format!("{} {}: {}\n", manifest.name, manifest.version, manifest.summary);
-    let _ = writeln!(
-        text,
-        "{}\napi {}, opset {}, sha256 {}\n",
-        file.path.display(),
-        manifest.api,
-        manifest.opset,
-        file.sha256
-    );
+    let mut text = manifest_of(&file);
+    text += "\n";
     text += &options(&gan);
     text += &definition(&gan)?;
     print(&text)?;
     Ok(())
+}
+
+/// What a file shows of itself without being run.
+fn unasked(file: &PluginFile, as_json: bool) -> anyhow::Result<()> {
+    if as_json {
+        let value = json!({ "manifest": file.manifest, "path": file.path, "sha256": file.sha256 });
+        print(&format!("{value:#}\n"))?;
+        return Ok(());
+    }
+    let text = manifest_of(file);
+    print(&format!(
+        "{text}\nNothing of it was run; --run asks it for options, networks and losses, in a confined process.\n"
+    ))?;
+    Ok(())
+}
+
+fn manifest_of(file: &PluginFile) -> String {
+    let manifest = &file.manifest;
+    let mut text = format!("{} {}: {}\n", manifest.name, manifest.version, manifest.summary);
+    let _ = writeln!(text, "{}", file.path.display());
+    let _ = writeln!(text, "api {}, opset {}, sha256 {}", manifest.api, manifest.opset, file.sha256);
+    for (what, said) in manifest.about.said() {
+        let _ = writeln!(text, "{}: {said}", what.replace('_', " "));
+    }
+    text
 }
 
 fn options(gan: &Gan) -> String {

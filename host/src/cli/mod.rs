@@ -10,6 +10,7 @@ mod plugins;
 mod progress;
 mod report;
 mod sample;
+mod share;
 mod sheet;
 mod steps;
 mod table;
@@ -53,7 +54,8 @@ pub fn main() -> ExitCode {
                 || error
                     .downcast_ref::<crate::compare::CompareError>()
                     .is_some_and(crate::compare::CompareError::is_usage)
-                || error.is::<crate::plugin::PluginError>();
+                || error.is::<crate::plugin::PluginError>()
+                || error.is::<crate::share::ShareError>();
             ExitCode::from(if usage { USAGE } else { FAILED })
         }
     }
@@ -71,6 +73,12 @@ fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Plugin(PluginCommand::List { json }) => plugins::list(path, json)?,
         Command::Plugin(PluginCommand::Inspect(inspect)) => inspect::run(&inspect, path)?,
         Command::Plugin(PluginCommand::Check(check)) => return check::run(&check, path),
+        Command::Plugin(PluginCommand::New(new)) => share::new(&new)?,
+        Command::Plugin(PluginCommand::Install(install)) => share::install(&install)?,
+        Command::Plugin(PluginCommand::Remove { name }) => share::remove(&name)?,
+        Command::Plugin(PluginCommand::Lock(lock)) => share::lock(&lock, path)?,
+        Command::Plugin(PluginCommand::Pack(pack)) => share::pack(&pack)?,
+        Command::Plugin(PluginCommand::Verify(verify)) => return share::verify(&verify, path),
         Command::Doctor { json } => return doctor::run(path, json),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Arguments::command(), "tandem", &mut std::io::stdout());

@@ -11,15 +11,14 @@ use tch::{Kind, Tensor};
 use super::{arguments::Steps, print};
 use crate::{
     config::{Sources, environment},
-    plugin::SearchPath,
-    session::{SessionError, options, prepare_for, resolve_device, set_up, settings},
+    session::{SessionError, find_plugin, options, prepare_for, resolve_device, set_up, settings},
     train::{Batch, Trainer},
 };
 
 pub(super) fn run(arguments: &Steps, plugin_path: &[PathBuf]) -> anyhow::Result<()> {
     let sources = Sources::load(Some(&arguments.config), environment(), &arguments.sets)?;
     let choice = sources.plugin_choice()?;
-    let plugin = SearchPath::new(plugin_path).find(&choice.plugin)?;
+    let plugin = find_plugin(&sources, &choice, plugin_path)?;
     let size = choice.data.image_size as i64;
     let gan = plugin.declare(Images { channels: arguments.channels, size, classes: 10 }, &options(&choice.options)?)?;
     let (resolved, gan) = prepare_for(&sources, &plugin, gan, choice.stages)?;

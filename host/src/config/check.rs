@@ -76,6 +76,7 @@ fn fits(kind: Kind, value: &Value) -> bool {
         Kind::Choices(choices) => {
             value.as_array().is_some_and(|list| list.iter().all(|v| v.as_str().is_some_and(|s| choices.contains(&s))))
         }
+        Kind::Texts => value.as_array().is_some_and(|list| list.iter().all(Value::is_str)),
         Kind::Device => value.as_str().is_some_and(|s| s.parse::<Device>().is_ok()),
     }
 }
@@ -104,6 +105,7 @@ pub(super) fn expected(kind: Kind) -> String {
         Kind::Choice(choices) => format!("one of {}", quoted(choices)),
         Kind::Steps => "a list of ascending integers above 0".into(),
         Kind::Choices(choices) => format!("a list of some of {}", quoted(choices)),
+        Kind::Texts => "a list of texts".into(),
         Kind::Device => "`auto`, `cpu`, `cuda` or `cuda:N`".into(),
     }
 }

@@ -22,6 +22,8 @@ pub enum Kind {
     Steps,
     /// A list of some of these texts.
     Choices(&'static [&'static str]),
+    /// A list of texts.
+    Texts,
     /// `"auto"`, `"cpu"`, `"cuda"` or `"cuda:N"`.
     Device,
 }
@@ -55,6 +57,8 @@ pub const SCHEDULES: &[&str] = &["constant", "multi-step", "linear", "cosine"];
 pub const PRECISIONS: &[&str] = &["float32", "bfloat16", "float16"];
 /// The names that `augment.transforms` takes.
 pub const TRANSFORMS: &[&str] = &["brightness", "saturation", "contrast", "translation", "cutout"];
+/// The names that `trust.policy` takes.
+pub const POLICIES: &[&str] = &["any", "locked", "signed"];
 const STAGES: &[&str] = &["one", "two"];
 const DATA_KINDS: &[&str] = &["digits", "mnist", "folder"];
 const SPLITS: &[&str] = &["train", "test"];
@@ -254,6 +258,16 @@ const AUGMENT: [Key; 2] = [
     ),
 ];
 
+const TRUST: [Key; 2] = [
+    free(
+        "trust.policy",
+        Kind::Choice(POLICIES),
+        Some("\"any\""),
+        "Which plugin files may be asked. `any`: all, but one that a `tandem.lock` beside the config or above it pins must be the pinned one. `locked`: only pinned ones. `signed`: only those with a minisign signature by one of `trust.keys` beside them, as `FILE.so.minisig`.",
+    ),
+    noted(free("trust.keys", Kind::Texts, None, "Minisign public keys (the line that begins with `RW`)."), "`[]`"),
+];
+
 const SCHEDULE: [Key; 6] = [
     noted(
         fixed(
@@ -315,7 +329,14 @@ const DISCRIMINATOR: [Key; 8] = optimizer_keys!("discriminator");
 
 /// All keys but those of `[options]`, which are the plugin's, in the documentation's order.
 pub fn all() -> impl Iterator<Item = &'static Key> {
-    RUN.iter().chain(&FILES).chain(&AUGMENT).chain(&SCHEDULE).chain(&BOOST).chain(&GENERATOR).chain(&DISCRIMINATOR)
+    RUN.iter()
+        .chain(&FILES)
+        .chain(&AUGMENT)
+        .chain(&TRUST)
+        .chain(&SCHEDULE)
+        .chain(&BOOST)
+        .chain(&GENERATOR)
+        .chain(&DISCRIMINATOR)
 }
 
 /// The key of this full dotted name.

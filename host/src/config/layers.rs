@@ -13,7 +13,7 @@ use super::{ConfigError, keys};
 
 /// Environment variables that begin with `TANDEM_` and are no settings.
 pub(super) const RESERVED: &[&str] =
-    &["TANDEM_LOG", "TANDEM_PLUGIN_PATH", "TANDEM_PYTHON", "TANDEM_LIBTORCH", "TANDEM_PLUGIN_IN_PROCESS"];
+    &["TANDEM_LOG", "TANDEM_PLUGIN_PATH", "TANDEM_PYTHON", "TANDEM_LIBTORCH", "TANDEM_PLUGIN_IN_PROCESS", "TANDEM_BIN"];
 const PREFIX: &str = "TANDEM_";
 
 /// Where a value was set.

@@ -15,14 +15,15 @@ mod types;
 #[cfg(test)]
 mod tests;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 pub use error::ConfigError;
 pub use identity::Difference;
 pub use layers::Origin;
 pub use resolve::{PluginChoice, PluginDefaults, Resolved};
 pub use types::{
-    Augment, Config, CriticBoost, Data, DataKind, Device, Optimizer, Precision, Schedule, Span, Split, Stages, Strategy,
+    Augment, Config, CriticBoost, Data, DataKind, Device, Optimizer, Policy, Precision, Schedule, Span, Split, Stages,
+    Strategy, Trust,
 };
 
 use layers::Layer;
@@ -32,6 +33,7 @@ use resolve::Merged;
 #[derive(Debug, Clone)]
 pub struct Sources {
     layers: Vec<Layer>,
+    file: Option<PathBuf>,
 }
 
 impl Sources {
@@ -48,7 +50,7 @@ impl Sources {
             layers.push(layers::argument(argument)?);
         }
         layers.iter().try_for_each(check::check)?;
-        Ok(Self { layers })
+        Ok(Self { layers, file: file.map(Path::to_owned) })
     }
 
     /// What must be known before the plugin can say its defaults.
@@ -67,6 +69,11 @@ impl Sources {
         require_plugin(&merged)?;
         merged.check_data()?;
         merged.resolve()
+    }
+
+    /// The config file, if there is one.
+    pub fn file(&self) -> Option<&Path> {
+        self.file.as_deref()
     }
 
     /// Where the user set this key, if anywhere: for the plugin's complaints about its options.

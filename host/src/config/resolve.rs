@@ -10,7 +10,7 @@ use figment::{
 use toml::{Table, Value};
 
 use super::{
-    Augment, Config, ConfigError, CriticBoost, Data, Optimizer, Origin, Schedule, Stages,
+    Augment, Config, ConfigError, CriticBoost, Data, Optimizer, Origin, Schedule, Stages, Trust,
     keys::{self},
     layers::{Layer, Setting, flatten, literal},
 };
@@ -79,6 +79,9 @@ pub struct PluginChoice {
     pub stages: Stages,
     /// The data, whose facts a plugin is told.
     pub data: Data,
+    /// Whether this plugin's file may be asked.
+    #[serde(default)]
+    pub trust: Trust,
 }
 
 /// The resolved configuration and where each of its values comes from.

@@ -329,6 +329,37 @@ pub struct Data {
     pub image_size: usize,
 }
 
+/// Which plugin files may be asked for a definition.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Trust {
+    /// What a file must show.
+    #[serde(default)]
+    pub policy: Policy,
+    /// Minisign public keys, for [`Policy::Signed`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub keys: Vec<String>,
+}
+
+impl Trust {
+    /// Whether nothing is asked for.
+    pub fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// What a plugin file must show before it is asked.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Policy {
+    /// Nothing, but a file that is pinned must be the pinned one.
+    #[default]
+    Any,
+    /// It is pinned in `tandem.lock`.
+    Locked,
+    /// It is signed by a trusted key.
+    Signed,
+}
+
 /// A run's configuration, every choice made. [`super::keys`] says what each field means and may be.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "the key table documents each field under its own name")]
@@ -371,4 +402,6 @@ pub struct Config {
     pub critic_boost: Option<CriticBoost>,
     #[serde(default, skip_serializing_if = "Augment::is_unset")]
     pub augment: Augment,
+    #[serde(default, skip_serializing_if = "Trust::is_default")]
+    pub trust: Trust,
 }

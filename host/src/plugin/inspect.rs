@@ -18,7 +18,7 @@ use object::{
     read::elf::{FileHeader, ProgramHeader, SectionHeader, SectionTable, Sym},
 };
 use sha2::{Digest, Sha256};
-use tandem_plugin_api::manifest::{NOTE_TYPE, OWNER, SECTION};
+use tandem_plugin_api::manifest::{NOTE_TYPE, OWNER, SECTION, TARGET};
 
 use super::{
     error::{FileProblem, PluginError},
@@ -48,9 +48,60 @@ impl fmt::Debug for PluginFile {
     }
 }
 
+impl PluginFile {
+    /// The file's bytes, those that are checked and asked.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// The target triple for which it is built: as it says, or this host's where it was built before plugins said it.
+    pub fn target(&self) -> &str {
+        if self.manifest.about.target.is_empty() { TARGET } else { &self.manifest.about.target }
+    }
+}
+
 /// Reads a plugin's file and its manifest; runs nothing of it.
 pub fn inspect(path: &Path) -> Result<PluginFile, PluginError> {
     examine(path).map(|e| e.hashed(path)).map_err(|problem| PluginError::file(path, problem))
+}
+
+/// As [`inspect`], for bytes that came from this path in another form.
+pub fn inspect_bytes(bytes: Vec<u8>, path: &Path) -> Result<PluginFile, PluginError> {
+    let examined = examined(bytes, Machine::This).map(|e| e.hashed(path));
+    examined.map_err(|problem| PluginError::file(path, problem))
+}
+
+/// A plugin for any machine, which [`PluginFile`] is not: whole, as far as its headers show.
+#[derive(Debug, Clone)]
+pub struct Foreign {
+    /// What the plugin says of itself.
+    pub manifest: Manifest,
+    /// The SHA-256 of the file, in hexadecimal.
+    pub sha256: String,
+    /// The file.
+    pub bytes: Vec<u8>,
+}
+
+impl Foreign {
+    /// As [`inspect`].
+    pub fn inspect(path: &Path) -> Result<Self, PluginError> {
+        let bytes = read(path).map_err(|problem| PluginError::file(path, problem))?;
+        Self::from_bytes(bytes, path)
+    }
+
+    /// As [`inspect_bytes`].
+    pub fn from_bytes(bytes: Vec<u8>, path: &Path) -> Result<Self, PluginError> {
+        let examined = examined(bytes, Machine::Any).map_err(|problem| PluginError::file(path, problem))?;
+        let PluginFile { manifest, sha256, bytes, .. } = examined.hashed(path);
+        Ok(Self { manifest, sha256, bytes })
+    }
+}
+
+/// For which machine a file may be.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Machine {
+    This,
+    Any,
 }
 
 /// A file that was read and checked but not hashed, which is most of the work.
@@ -67,8 +118,11 @@ impl Examined {
 }
 
 pub(super) fn examine(path: &Path) -> Result<Examined, FileProblem> {
-    let bytes = read(path)?;
-    let manifest = manifest::read(check(&bytes)?)?;
+    examined(read(path)?, Machine::This)
+}
+
+fn examined(bytes: Vec<u8>, machine: Machine) -> Result<Examined, FileProblem> {
+    let manifest = manifest::read(check(&bytes, machine)?)?;
     Ok(Examined { bytes, manifest })
 }
 
@@ -94,9 +148,9 @@ fn read(path: &Path) -> Result<Vec<u8>, FileProblem> {
     Ok(bytes)
 }
 
-/// The manifest's text in a shared library that is whole and for this machine.
-pub(super) fn check(bytes: &[u8]) -> Result<&[u8], FileProblem> {
-    let header = check_header(bytes)?;
+/// The manifest's text in a shared library that is whole and for the machine.
+pub(super) fn check(bytes: &[u8], machine: Machine) -> Result<&[u8], FileProblem> {
+    let header = check_header(bytes, machine)?;
     check_extent(header, bytes)?;
     let sections = header.sections(LE, bytes).map_err(damaged)?;
     let text = find_manifest(&sections, bytes)?;
@@ -110,7 +164,7 @@ fn damaged(error: object::Error) -> FileProblem {
     FileProblem::Damaged(error.to_string())
 }
 
-fn check_header(bytes: &[u8]) -> Result<&Header, FileProblem> {
+fn check_header(bytes: &[u8], wanted: Machine) -> Result<&Header, FileProblem> {
     if bytes.is_empty() {
         return Err(FileProblem::Empty);
     }
@@ -129,7 +183,7 @@ fn check_header(bytes: &[u8]) -> Result<&Header, FileProblem> {
     }
     let header = Header::parse(bytes).map_err(damaged)?;
     let machine = machine_name(header.e_machine(LE));
-    if machine != std::env::consts::ARCH {
+    if wanted == Machine::This && machine != std::env::consts::ARCH {
         return Err(FileProblem::Architecture(machine));
     }
     match header.e_type(LE) {

@@ -1,16 +1,18 @@
 //! The manifest's text: strict about what it must say, tolerant of keys that a newer API may add.
 
-use serde::Deserialize;
-use tandem_plugin_api::{manifest::API_VERSION, opset::OPSET};
+use serde::{Deserialize, Serialize};
+use tandem_plugin_api::{
+    manifest::{API_VERSION, MOST},
+    opset::OPSET,
+};
 
 use super::error::{FileProblem, major, plain};
 
-const MAX_TEXT: usize = 4096;
 const MAX_NAME: usize = 64;
 const MAX_SUMMARY: usize = 256;
 
 /// What a plugin says of itself.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, serde::Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Manifest {
     /// The name under which configurations ask for it: letters, digits, `_`, `-` and `.`.
     pub name: String,
@@ -22,6 +24,49 @@ pub struct Manifest {
     pub api: String,
     /// The opset in which its definitions are written.
     pub opset: u32,
+    /// What its crate says besides.
+    #[serde(flatten)]
+    pub about: About,
+}
+
+/// What a plugin's crate says of itself; empty where it does not, and in plugins of API 1.0.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default)]
+pub struct About {
+    /// The target triple for which it is built.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub target: String,
+    /// The compiler's version.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub rustc: String,
+    /// What the crate is.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub description: String,
+    /// Its licence, as an SPDX expression.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub licence: String,
+    /// Who wrote it, separated by colons.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub authors: String,
+    /// Where it is at home on the web.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub home_page: String,
+}
+
+impl About {
+    /// Each that is said, under its name.
+    pub fn said(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let Self { target, rustc, description, licence, authors, home_page } = self;
+        let all = [
+            ("description", description),
+            ("licence", licence),
+            ("authors", authors),
+            ("home_page", home_page),
+            ("target", target),
+            ("rustc", rustc),
+        ];
+        all.into_iter().map(|(name, text)| (name, text.as_str())).filter(|(_, text)| !text.is_empty())
+    }
 }
 
 /// The manifest, if this host can work with what it says.
@@ -32,8 +77,8 @@ pub(super) fn read(text: &[u8]) -> Result<Manifest, FileProblem> {
     }
 
     let bad = |what: String| FileProblem::BadManifest(plain(&what));
-    if text.len() > MAX_TEXT {
-        return Err(bad(format!("it has {} bytes, at most {MAX_TEXT} are allowed", text.len())));
+    if text.len() > MOST {
+        return Err(bad(format!("it has {} bytes, at most {MOST} are allowed", text.len())));
     }
     // The API version comes first: another major may mean anything by the other keys.
     let Api { api } = serde_json::from_slice(text).map_err(|e| bad(e.to_string()))?;
@@ -54,6 +99,9 @@ pub(super) fn read(text: &[u8]) -> Result<Manifest, FileProblem> {
     }
     if !is_version(version) {
         return Err(bad(format!("`version` must be a version such as 1.0.0, found {version:?}")));
+    }
+    if let Some((key, text)) = manifest.about.said().find(|(_, text)| text.chars().any(char::is_control)) {
+        return Err(bad(format!("`{key}` must be one line, found {text:?}")));
     }
     match opset {
         0 => Err(bad("`opset` must be 1 or more, found 0".into())),
@@ -82,7 +130,8 @@ mod tests {
     #[test]
     fn a_newer_and_an_older_minor_are_accepted_and_so_is_an_unknown_key() {
         for api in ["1.0.0", "1.7.2", "1.1.0-rc.1"] {
-            assert_eq!(manifest(api, r#","opset":1,"licence":"MIT""#).unwrap().api, api);
+            let read = manifest(api, r#","opset":1,"licence":"MIT","mood":"good""#).unwrap();
+            assert_eq!((&*read.api, &*read.about.licence, &*read.about.target), (api, "MIT", ""));
         }
     }
 
@@ -100,8 +149,8 @@ mod tests {
         assert_eq!(says("1.0.0", r#","opset":0"#), "`opset` must be 1 or more, found 0");
         assert_eq!(says("1.0.0", r#","opset":"1""#), "invalid type: string \"1\", expected u32 at line 1 column 69");
         assert_eq!(says("1.0.0", r#","opset":1,"name":"y""#), "duplicate field `name` at line 1 column 74");
-        assert_eq!(says("one", ""), "`api` must be a version such as 1.0.0, found \"one\"");
-        assert_eq!(says("1.0", ""), "`api` must be a version such as 1.0.0, found \"1.0\"");
+        assert_eq!(says("one", ""), format!("`api` must be a version such as {API_VERSION}, found \"one\""));
+        assert_eq!(says("1.0", ""), format!("`api` must be a version such as {API_VERSION}, found \"1.0\""));
     }
 
     #[test]
@@ -120,6 +169,8 @@ mod tests {
             let message = with("x", summary).unwrap_err();
             assert!(message.contains("`summary` must be one line") && !message.contains('\u{1b}'), "{message}");
         }
+        let about = manifest("1.1.0", r#","opset":1,"authors":"A\u001b[31m""#).unwrap_err();
+        assert!(about.contains("`authors` must be one line") && !about.contains('\u{1b}'), "{about}");
         assert!(with("x", &"y".repeat(5000)).unwrap_err().contains("at most 4096 are allowed"));
     }
 }

@@ -31,7 +31,9 @@ mod tests;
 
 pub use child::{COMMAND, serve};
 pub use error::{FileProblem, LoadProblem, NotFound, PluginError};
-pub use inspect::{MAX_FILE, PluginFile, inspect};
+pub use inspect::{Foreign, MAX_FILE, PluginFile, inspect, inspect_bytes};
 pub use load::{LoadedPlugin, load};
-pub use manifest::Manifest;
-pub use search::{Listed, SearchPath};
+pub use manifest::{About, Manifest};
+pub use search::{Listed, SearchPath, user_folder};
+/// The target triple of this host.
+pub use tandem_plugin_api::manifest::TARGET;

@@ -59,9 +59,7 @@ impl SearchPath {
             directories.push(directory(beside.join("plugins")));
             directories.push(Directory { path: beside.to_owned(), shared: true });
         }
-        let absolute = |name: &str| variable(name).map(PathBuf::from).filter(|p| p.is_absolute());
-        let data = absolute("XDG_DATA_HOME").or_else(|| absolute("HOME").map(|home| home.join(".local/share")));
-        directories.extend(data.map(|data| directory(data.join("tandem/plugins"))));
+        directories.extend(in_home(variable).map(directory));
         // A directory that is named twice is searched once, at its first place and without passing anything over.
         let mut seen = Vec::new();
         directories.retain(|d| {
@@ -130,6 +128,17 @@ impl SearchPath {
             })
         })
     }
+}
+
+/// The user's own plugin folder, the last of the search path; `None` where the environment names no home.
+pub fn user_folder() -> Option<PathBuf> {
+    in_home(|name| std::env::var_os(name))
+}
+
+fn in_home(variable: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
+    let absolute = |name: &str| variable(name).map(PathBuf::from).filter(|p| p.is_absolute());
+    let data = absolute("XDG_DATA_HOME").or_else(|| absolute("HOME").map(|home| home.join(".local/share")));
+    data.map(|data| data.join("tandem/plugins"))
 }
 
 /// The `.so` files of a directory by name; none if it does not exist or cannot be read.

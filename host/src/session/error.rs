@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use crate::{
     config::ConfigError, data::DataError, image::ImageError, network::NetworkError, plugin::PluginError, run::RunError,
-    train::TrainError,
+    share::ShareError, train::TrainError,
 };
 
 /// An error of a whole run.
@@ -85,6 +85,9 @@ pub enum SessionError {
         "cuda_graph = true: CUDA graphs are not built in, as CUDA's headers were missing (docs/setup.md); use cuda_graph = false"
     )]
     NoGraphs,
+    /// A plugin's file that may not be asked.
+    #[error(transparent)]
+    Share(#[from] ShareError),
     /// A stored definition or checkpoint is not what this run needs.
     #[error("{0}")]
     Stored(String),
@@ -105,6 +108,7 @@ impl SessionError {
             self,
             Self::Config(_)
                 | Self::Plugin(_)
+                | Self::Share(_)
                 | Self::Device { .. }
                 | Self::Precision { .. }
                 | Self::NoGraphs

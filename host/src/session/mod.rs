@@ -20,7 +20,7 @@ pub use arrays::to_array;
 pub use bench::{Measured, Plan, Spread, bench};
 pub use device::{loaded_from, resolve as resolve_device, set_up};
 pub use error::SessionError;
-pub use prepare::{Prepared, options, prepare, prepare_for};
+pub use prepare::{Prepared, find_plugin, options, prepare, prepare_for, read_definition};
 pub use sample::{Sampler, Samples, Weights, strip};
 pub use settings::settings;
 pub use training::{End, Progress, Training, Watch};

@@ -1,6 +1,6 @@
 //! From what the user said to everything that a run needs: plugin found, definition made, configuration resolved.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 use tandem_plugin_api::{
@@ -15,6 +15,7 @@ use crate::{
     data::Dataset,
     plugin::{PluginFile, SearchPath},
     run::PluginRecord,
+    share,
 };
 
 /// A run that could start.
@@ -42,11 +43,22 @@ impl Prepared {
 /// Reads the data, asks the plugin, and resolves the configuration with the plugin's defaults.
 pub fn prepare(sources: &Sources, plugin_path: &[PathBuf]) -> Result<Prepared, SessionError> {
     let choice = sources.plugin_choice()?;
-    let plugin = SearchPath::new(plugin_path).find(&choice.plugin)?;
+    let plugin = find_plugin(sources, &choice, plugin_path)?;
     let dataset = open(&choice)?;
     let gan = plugin.declare(images(&dataset), &options(&choice.options)?)?;
     let (resolved, gan) = prepare_for(sources, &plugin, gan, choice.stages)?;
     Ok(Prepared { definition: to_json(&gan)?, plugin: record(&plugin), resolved, gan, dataset })
+}
+
+/// The file of the plugin that a config chooses, if the config's trust and lock allow it.
+pub fn find_plugin(
+    sources: &Sources,
+    choice: &PluginChoice,
+    plugin_path: &[PathBuf],
+) -> Result<PluginFile, SessionError> {
+    let plugin = SearchPath::new(plugin_path).find(&choice.plugin)?;
+    share::allow(&plugin, &choice.trust, sources.file())?;
+    Ok(plugin)
 }
 
 /// The configuration under what a plugin recommends for this definition and mode, and the definition as the
@@ -184,9 +196,18 @@ pub(super) fn to_json(gan: &Gan) -> Result<String, SessionError> {
 
 /// The definition of a run, checked as if a plugin had sent it.
 pub(super) fn from_json(text: &str) -> Result<Gan, SessionError> {
-    let damaged = |what: String| SessionError::Stored(format!("definition.json: {what}; restore it from a backup"));
-    let definition: Definition = serde_json::from_str(text).map_err(|e| damaged(e.to_string()))?;
-    Gan::decode(&definition).map_err(|e| damaged(e.to_string()))
+    decode(text).map_err(|what| SessionError::Stored(format!("definition.json: {what}; restore it from a backup")))
+}
+
+/// A definition in a file of its own, as JSON, checked as if a plugin had sent it.
+pub fn read_definition(path: &Path) -> Result<Gan, SessionError> {
+    let wrong = |what: String| SessionError::Stored(format!("definition `{}`: {what}", path.display()));
+    decode(&std::fs::read_to_string(path).map_err(|e| wrong(e.to_string()))?).map_err(wrong)
+}
+
+fn decode(text: &str) -> Result<Gan, String> {
+    let definition: Definition = serde_json::from_str(text).map_err(|e| e.to_string())?;
+    Gan::decode(&definition).map_err(|e| e.to_string())
 }
 
 /// The SHA-256 of a definition, in hexadecimal.

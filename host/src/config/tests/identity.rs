@@ -51,6 +51,8 @@ fn another_value(key: &str) -> Option<&'static [&'static str]> {
         "sample_every" => &["sample_every=1"],
         "sample_count" => &["sample_count=1"],
         "tensorboard" => &["tensorboard=true"],
+        "trust.policy" => &["trust.policy=locked"],
+        "trust.keys" => &["trust.keys=[\"RW\"]"],
         "data.image_size" => &["data.image_size=64"],
         "data.kind" | "data.path" => &["data.kind=mnist", "data.path=/x"],
         "data.split" => &["data.kind=mnist", "data.path=/x", "data.split=test"],
@@ -202,6 +204,7 @@ prop_compose! {
         data in data(),
     ) -> Config {
         Config {
+            trust: crate::config::Trust { policy: crate::config::Policy::Locked, keys: vec!["RW".into()] },
             plugin, stages, strategy, reuse_fakes, seed, steps, batch_size, n_critic, n_generator, ema_decay, precision,
             deterministic, cuda_graph, device, threads, log_every, checkpoint_every, keep_checkpoints, sample_every, sample_count, tensorboard,
             options: options.into_iter().collect(), generator, discriminator, data, schedule, critic_boost, augment,

@@ -1,8 +1,9 @@
 //! Everything that can be wrong with a file, each as the sentence that a user reads.
 
 use super::*;
-use crate::plugin::{FileProblem, Manifest};
+use crate::plugin::{About, FileProblem, Manifest, inspect::Machine};
 use proptest::prelude::*;
+use tandem_plugin_api::manifest::API_VERSION;
 
 fn message(bytes: &[u8]) -> String {
     let (_directory, path) = file(bytes);
@@ -22,14 +23,22 @@ fn a_whole_plugin_says_what_it_is() {
     let (_directory, path) = file(&bytes);
     let found = inspect(&path).unwrap();
     assert_eq!(found.path, path);
+    let rustc = Command::new("rustc").arg("--version").output().unwrap();
     assert_eq!(
         found.manifest,
         Manifest {
             name: "well-behaved".into(),
             summary: "A small GAN for tests".into(),
-            version: "1.0.0".into(),
-            api: tandem_plugin_api::manifest::API_VERSION.into(),
+            version: API_VERSION.into(),
+            api: API_VERSION.into(),
             opset: tandem_plugin_api::opset::OPSET,
+            about: About {
+                target: format!("{}-unknown-linux-gnu", std::env::consts::ARCH),
+                rustc: String::from_utf8_lossy(&rustc.stdout).split(' ').nth(1).unwrap().into(),
+                description: "Plugins that only tests load: some that behave and some that do not".into(),
+                licence: "Apache-2.0 OR MIT".into(),
+                ..About::default()
+            },
         }
     );
     let summed = Command::new("sha256sum").arg(&path).output().unwrap();
@@ -131,6 +140,12 @@ fn a_plugin_for_another_machine() {
     }
 }
 
+/// How long the manifest's text is.
+fn said_of(bytes: &[u8]) -> usize {
+    let start = bytes.windows(8).position(|w| w == b"{\"name\":").unwrap();
+    bytes[start..].iter().position(|&b| b == b'}').unwrap() + 1
+}
+
 #[test]
 fn a_library_without_a_manifest_or_with_a_spoilt_one() {
     let good = || plugin("well_behaved");
@@ -139,7 +154,7 @@ fn a_library_without_a_manifest_or_with_a_spoilt_one() {
         "plugin file `FILE` is not a tandem plugin: it has no manifest (`.note.tandem`); the crate of a plugin calls \
          `export_gan!`"
     );
-    let malformed = |what| {
+    let malformed = |what: &str| {
         format!("plugin file `FILE` has a malformed manifest: {what}; build the plugin again with `export_gan!`")
     };
     assert_eq!(
@@ -150,14 +165,14 @@ fn a_library_without_a_manifest_or_with_a_spoilt_one() {
         message(&patched(good(), b"\x01\0\0\0TANDEM\0\0{", b"\x01\0\0\0RANDOM\0\0{")),
         malformed("`.note.tandem` holds no note of the owner TANDEM and type 1")
     );
-    assert_eq!(
-        message(&patched(good(), b"\x07\0\0\0\x64\0\0\0\x01\0\0\0TANDEM", b"\x07\0\0\0\x64\0\x01\0\x01\0\0\0TANDEM")),
-        malformed("Invalid ELF note descsz")
-    );
+    let mut too_long = good();
+    let note = too_long.windows(12).position(|w| w == b"\x01\0\0\0TANDEM\0\0").unwrap();
+    too_long[note - 2] = 1;
+    assert_eq!(message(&too_long), malformed("Invalid ELF note descsz"));
     assert_eq!(message(&patched(good(), b"{\"name\":", b"{\"name\" ")), malformed("expected `:` at line 1 column 9"));
     assert_eq!(
         message(&patched(good(), b"{\"name\":", b"{\"nome\":")),
-        malformed("missing field `name` at line 1 column 99")
+        malformed(&format!("missing field `name` at line 1 column {}", said_of(&good())))
     );
     assert_eq!(
         message(&patched(good(), b"\"well-behaved\"", b"\"well/behaved\"")),
@@ -168,10 +183,11 @@ fn a_library_without_a_manifest_or_with_a_spoilt_one() {
 #[test]
 fn another_api_version_and_a_newer_opset() {
     let tandem = env!("CARGO_PKG_VERSION");
+    let api = format!("\"api\":\"{API_VERSION}\"");
     assert_eq!(
-        message(&patched(plugin("well_behaved"), b"\"api\":\"1.0.0\"", b"\"api\":\"2.1.0\"")),
+        message(&patched(plugin("well_behaved"), api.as_bytes(), b"\"api\":\"2.1.0\"")),
         format!(
-            "plugin file `FILE` is built for plugin API 2.1.0, this tandem ({tandem}) has 1.0.0; build it with \
+            "plugin file `FILE` is built for plugin API 2.1.0, this tandem ({tandem}) has {API_VERSION}; build it with \
              `tandem-plugin-api = \"1\"`, or take a tandem that has its API"
         )
     );
@@ -182,7 +198,7 @@ fn another_api_version_and_a_newer_opset() {
              opset 7, or build the plugin with an older tandem-plugin-api"
         )
     );
-    let (_directory, path) = file(&patched(plugin("well_behaved"), b"\"api\":\"1.0.0\"", b"\"api\":\"1.9.0\""));
+    let (_directory, path) = file(&patched(plugin("well_behaved"), api.as_bytes(), b"\"api\":\"1.9.0\""));
     assert_eq!(inspect(&path).unwrap().manifest.api, "1.9.0");
 }
 
@@ -199,7 +215,7 @@ proptest! {
     #[test]
     fn random_bytes_are_refused(bytes in proptest::collection::vec(any::<u8>(), 0..2000), elf in any::<bool>()) {
         let bytes = if elf { [&plugin("well_behaved")[..20], &bytes].concat() } else { bytes };
-        prop_assert!(crate::plugin::inspect::check(&bytes).is_err());
+        prop_assert!(crate::plugin::inspect::check(&bytes, Machine::This).is_err());
     }
 
     /// Half of the flips hit the first 4 KiB, where the headers, the note and the symbols are.
@@ -208,7 +224,7 @@ proptest! {
         let mut bytes = plugin("another");
         let place = place.index(if near { 4096 } else { bytes.len() });
         bytes[place] ^= flip;
-        let _ = crate::plugin::inspect::check(&bytes).and_then(crate::plugin::manifest::read);
+        let _ = crate::plugin::inspect::check(&bytes, Machine::This).and_then(crate::plugin::manifest::read);
     }
 
     #[test]
@@ -216,12 +232,12 @@ proptest! {
         let mut bytes = plugin("another");
         let place = bytes.len() - 1 - place.index(4096);
         bytes[place] ^= flip;
-        let _ = crate::plugin::inspect::check(&bytes).and_then(crate::plugin::manifest::read);
+        let _ = crate::plugin::inspect::check(&bytes, Machine::This).and_then(crate::plugin::manifest::read);
     }
 
     #[test]
     fn a_cut_plugin_is_refused(length in any::<prop::sample::Index>()) {
         let bytes = plugin("another");
-        prop_assert!(crate::plugin::inspect::check(&bytes[..length.index(bytes.len())]).is_err());
+        prop_assert!(crate::plugin::inspect::check(&bytes[..length.index(bytes.len())], Machine::This).is_err());
     }
 }

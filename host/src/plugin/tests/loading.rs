@@ -120,7 +120,7 @@ fn another_abi_stable_is_refused_before_its_types_are_read() {
 fn a_changed_layout_is_refused_with_its_cause() {
     assert_eq!(
         said(load_bytes(&plugin("changed_layout"))),
-        "plugin `changed-layout` (`FILE`) does not fit plugin API 1.0.0, though it says so: type `Graph` has so many \
+        "plugin `changed-layout` (`FILE`) does not fit plugin API 1.1.0, though it says so: type `Graph` has so many \
          fields: 2 in this tandem and 3 in the plugin; build it with an unchanged `tandem-plugin-api = \"1\"`"
     );
 }

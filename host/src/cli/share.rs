@@ -1,0 +1,102 @@
+//! `tandem plugin new | install | remove | lock | pack | verify`.
+
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use anyhow::Context as _;
+
+use super::{
+    FAILED,
+    arguments::{Install, Lock, New, Pack, Verify},
+    print,
+};
+use crate::{
+    config::{Sources, environment},
+    plugin::{SearchPath, user_folder},
+    share::{self, ShareError, Verified},
+};
+
+pub(super) fn new(arguments: &New) -> anyhow::Result<()> {
+    let New { name, into, api } = arguments;
+    let path = share::scaffold(name, into, api.as_deref())?;
+    let library = format!("target/release/lib{}.so", name.replace('-', "_"));
+    print(&format!(
+        "{path}\n\n  cd {path}\n  cargo build --release\n  tandem plugin check {library}\n  tandem train {name}.toml\n",
+        path = path.display()
+    ))?;
+    Ok(())
+}
+
+pub(super) fn install(arguments: &Install) -> anyhow::Result<()> {
+    for installed in share::install(&arguments.from, &folder()?, arguments.replace)? {
+        let manifest = &installed.plugin.manifest;
+        let how = match &installed.replaced {
+            None => "installed".to_owned(),
+            Some(version) => format!("installed in place of {version}"),
+        };
+        print(&format!("{} {}: {how}, {}\n", manifest.name, manifest.version, installed.plugin.path.display()))?;
+    }
+    Ok(())
+}
+
+pub(super) fn remove(name: &str) -> anyhow::Result<()> {
+    let path = share::remove(name, &folder()?)?;
+    print(&format!("{name}: removed {}\n", path.display()))?;
+    Ok(())
+}
+
+fn folder() -> Result<PathBuf, ShareError> {
+    user_folder().ok_or(ShareError::NoFolder)
+}
+
+pub(super) fn lock(arguments: &Lock, plugin_path: &[PathBuf]) -> anyhow::Result<()> {
+    let search = SearchPath::new(plugin_path);
+    for config in &arguments.configs {
+        let choice = Sources::load(Some(config), environment(), &[])?.plugin_choice()?;
+        let file = search.find(&choice.plugin).with_context(|| config.display().to_string())?;
+        let mut lock = match &arguments.lockfile {
+            Some(path) => share::Lock::open(path.clone())?,
+            None => share::Lock::for_config_or_new(config)?,
+        };
+        let what = match lock.pin(&file) {
+            Some(old) if old.sha256 == file.sha256 => "pinned already".to_owned(),
+            Some(old) => format!("pinned in place of {} with sha256 {}", old.version, old.sha256),
+            None => "pinned".to_owned(),
+        };
+        lock.save()?;
+        let (manifest, sha256) = (&file.manifest, &file.sha256);
+        print(&format!("{}: {} {} {what}, sha256 {sha256}\n", lock.path.display(), manifest.name, manifest.version))?;
+    }
+    Ok(())
+}
+
+pub(super) fn pack(arguments: &Pack) -> anyhow::Result<()> {
+    let path = share::pack(&arguments.libraries, &arguments.from, &arguments.out)?;
+    print(&format!("{}\n", path.display()))?;
+    Ok(())
+}
+
+/// Fails where a signature is wrong, and where a key was given that did not sign.
+pub(super) fn verify(arguments: &Verify, plugin_path: &[PathBuf]) -> anyhow::Result<ExitCode> {
+    let file = Path::new(&arguments.plugin);
+    let path = if file.exists() { file.to_owned() } else { SearchPath::new(plugin_path).find(&arguments.plugin)?.path };
+    let mut good = true;
+    for Verified { plugin, signature } in share::verify(&path, &arguments.keys)? {
+        let manifest = &plugin.manifest;
+        let mut text =
+            format!("{} {}, api {}, opset {}\n", manifest.name, manifest.version, manifest.api, manifest.opset);
+        for (what, said) in manifest.about.said() {
+            text += &format!("  {what}: {said}\n");
+        }
+        text += &format!("  sha256: {}\n  signature: ", plugin.sha256);
+        text += &match &signature {
+            Ok(key) => format!("good, by {key}\n"),
+            Err(what) => format!("{what}\n"),
+        };
+        print(&text)?;
+        good &= signature.is_ok() || arguments.keys.is_empty();
+    }
+    Ok(if good { ExitCode::SUCCESS } else { ExitCode::from(FAILED) })
+}

@@ -1,0 +1,56 @@
+//! What can be wrong with what is shared, each as one sentence: the file, what was found, what to do.
+
+use std::path::PathBuf;
+
+use crate::plugin::PluginError;
+
+/// Why a plugin is not taken, packed, installed or trusted.
+#[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "each variant's message says what it is")]
+pub enum ShareError {
+    #[error(transparent)]
+    Plugin(#[from] PluginError),
+    #[error("cannot write `{}`: {error}", path.display())]
+    Write { path: PathBuf, error: std::io::Error },
+    #[error("cannot read `{}`: {error}", path.display())]
+    Read { path: PathBuf, error: std::io::Error },
+    #[error("`{}` is no lock file: {what}; delete it and make it anew with `tandem plugin lock CONFIG`", path.display())]
+    BadLock { path: PathBuf, what: String },
+    #[error(
+        "plugin file `{}` is not the one that `{}` pins: {what}; nothing of it was run. Get the pinned file, or accept this one with `tandem plugin lock CONFIG`",
+        file.display(), lock.display()
+    )]
+    OtherFile { file: PathBuf, lock: PathBuf, what: String },
+    #[error(
+        "trust.policy = \"locked\": plugin `{name}` (`{}`) is not pinned for {target} {place}; nothing of it was run. Pin it with `tandem plugin lock CONFIG`",
+        file.display()
+    )]
+    NotPinned { name: String, file: PathBuf, target: String, place: String },
+    #[error(
+        "trust.policy = \"signed\" needs a key in trust.keys: the line that begins with `RW` in the signer's minisign.pub"
+    )]
+    NoKeys,
+    #[error(
+        "trust.keys: \"{key}\" is no minisign public key ({why}); it is the line that begins with `RW` in minisign.pub"
+    )]
+    BadKey { key: String, why: String },
+    #[error(
+        "plugin `{name}` (`{}`) {what}; nothing of it was run",
+        file.display()
+    )]
+    Unsigned { name: String, file: PathBuf, what: String },
+    #[error("archive `{}` {what}", path.display())]
+    Archive { path: PathBuf, what: String },
+    #[error("cannot pack: {0}")]
+    Pack(String),
+    #[error("plugin `{name}` {old} is installed as `{}`, with other bytes than version {new}; replace it with `--replace`", path.display())]
+    Installed { name: String, old: String, new: String, path: PathBuf },
+    #[error("no plugin `{name}` is installed in `{}`; there is {there}", folder.display())]
+    NotInstalled { name: String, folder: PathBuf, there: String },
+    #[error("there is no folder to install into: neither XDG_DATA_HOME nor HOME is set to an absolute path")]
+    NoFolder,
+    #[error("`{}` holds no plugin: no `.so` file; name a folder that does, a `.so` or an archive", .0.display())]
+    Empty(PathBuf),
+    #[error("{0}")]
+    Scaffold(String),
+}

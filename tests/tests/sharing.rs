@@ -1,0 +1,284 @@
+//! Plugins between teams: looked at without being run, pinned, signed, packed, installed; and new ones made.
+#![expect(clippy::unwrap_used, reason = "a panic is the report")]
+
+use std::{
+    fs,
+    io::Read as _,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use predicates::{prelude::*, str::contains};
+use tandem_tests::{binary, root, tandem};
+
+/// Signs the kept plugin; its secret key is gone.
+const KEY: &str = "RWQsZDnFOuJsKPV9w6M9S7Ko5TKomOrx90tVaBJlK6rTR5hgxr0XVG3C";
+/// Another one, which signed nothing here.
+const OTHER_KEY: &str = "RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3";
+const TARGET: &str = "x86_64-unknown-linux-gnu";
+
+/// A folder of its own, with its own cache and plugin folder.
+struct Place {
+    folder: tempfile::TempDir,
+}
+
+impl Place {
+    fn new() -> Self {
+        Self { folder: tempfile::tempdir().unwrap() }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn text(&self, name: &str) -> String {
+        self.path(name).to_str().unwrap().to_owned()
+    }
+
+    fn write(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.path(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, content).unwrap();
+        path
+    }
+
+    fn tandem(&self, arguments: &[&str]) -> assert_cmd::Command {
+        let mut command = tandem(arguments);
+        command.current_dir(self.folder.path()).env("XDG_DATA_HOME", self.path("home"));
+        command
+    }
+
+    /// A config that names this file, and the arguments that only resolve it.
+    fn config(&self, plugin: &str, more: &str) -> [String; 4] {
+        let config =
+            self.write("run.toml", format!("plugin = {plugin:?}\nbatch_size = 4\n{more}\n[options]\nwidth = 4\n"));
+        ["train".into(), config.to_str().unwrap().into(), "--out".into(), self.text("run")]
+    }
+
+    fn dry_run(&self, plugin: &str, more: &str) -> assert_cmd::assert::Assert {
+        let arguments = self.config(plugin, more);
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).chain(["--dry-run"]).collect();
+        self.tandem(&arguments).assert()
+    }
+
+    /// The plugin that was built against plugin API 1.0.0, with its signature.
+    fn kept(&self) -> String {
+        let kept = root().join("tests/fixtures/api-1.0.0");
+        let mut library = Vec::new();
+        let packed = fs::File::open(kept.join("lsgan.so.gz")).unwrap();
+        flate2::read::GzDecoder::new(packed).read_to_end(&mut library).unwrap();
+        self.write("lsgan.so.minisig", fs::read(kept.join("lsgan.so.minisig")).unwrap());
+        self.write("lsgan.so", library).to_str().unwrap().to_owned()
+    }
+}
+
+/// A plugin of this build, or of its tests.
+fn built(name: &str) -> PathBuf {
+    let path = binary().with_file_name(name);
+    assert!(path.exists(), "{} is not built; run `cargo xtask test`", path.display());
+    path
+}
+
+fn flipped(path: &Path, at: usize) {
+    let mut bytes = fs::read(path).unwrap();
+    bytes[at] ^= 1;
+    fs::write(path, bytes).unwrap();
+}
+
+#[test]
+fn a_file_is_shown_without_being_run() {
+    let place = Place::new();
+    // Whoever asks this one gets a panic.
+    let file = built("examples/libbroken_start.so");
+    let file = file.to_str().unwrap();
+    place.tandem(&["plugin", "inspect", file]).assert().success().stdout(contains("Nothing of it was run"));
+    place.tandem(&["plugin", "inspect", file, "--run"]).assert().code(2).stderr(contains("its entry panicked"));
+    let ours = built("libtandem_lsgan.so");
+    place
+        .tandem(&["plugin", "inspect", ours.to_str().unwrap()])
+        .assert()
+        .success()
+        .stdout(contains("licence: Apache-2.0 OR MIT").and(contains("rustc: 1.")).and(contains("target: ")));
+    place.tandem(&["plugin", "inspect", "lsgan"]).assert().success().stdout(contains("L_D = "));
+}
+
+#[cfg(all(target_arch = "x86_64", target_env = "gnu"))]
+#[test]
+fn a_plugin_of_an_older_api_declares_and_trains() {
+    let place = Place::new();
+    let file = place.kept();
+    place.tandem(&["plugin", "verify", &file]).assert().success().stdout(contains("lsgan 0.1.0, api 1.0.0, opset 1"));
+    let train = place.config(&file, "steps = 2\nsample_every = 0");
+    let train: Vec<&str> = train.iter().map(String::as_str).collect();
+    place.tandem(&train).assert().success();
+    place.tandem(&["plugin", "check", &file, "--set", "width=8"]).assert().success().stdout(contains("lsgan: exact"));
+}
+
+#[test]
+fn a_pinned_plugin_is_the_pinned_one_or_none() {
+    let place = Place::new();
+    let file = place.write("gan.so", fs::read(built("libtandem_lsgan.so")).unwrap());
+    let name = file.to_str().unwrap();
+    let locked = "[trust]\npolicy = \"locked\"";
+    place.dry_run(name, locked).code(2).stderr(
+        contains("trust.policy = \"locked\": plugin `lsgan`")
+            .and(contains("there is none beside the config or above it")),
+    );
+    place.config(name, "");
+    place.tandem(&["plugin", "lock", "run.toml"]).assert().success().stdout(contains("lsgan 0.1.0 pinned, sha256"));
+    place.dry_run(name, locked).success();
+    place.dry_run(name, "").success();
+    // One bit, in no part that anything would notice.
+    let length = fs::metadata(&file).unwrap().len() as usize;
+    flipped(&file, length - 1);
+    let changed =
+        || contains("is not the one that `").and(contains("tandem.lock` pins")).and(contains("nothing of it was run"));
+    place.dry_run(name, locked).code(2).stderr(changed());
+    place.dry_run(name, "").code(2).stderr(changed());
+    place.tandem(&["plugin", "lock", "run.toml"]).assert().success().stdout(contains("pinned in place of 0.1.0"));
+    place.write("tandem.lock", "format = 2\n");
+    place.dry_run(name, "").code(2).stderr(contains("its format is 2, this tandem knows 1"));
+}
+
+#[cfg(all(target_arch = "x86_64", target_env = "gnu"))]
+#[test]
+fn a_signed_plugin_is_as_it_was_signed() {
+    let place = Place::new();
+    let file = place.kept();
+    let trusting = |keys: &[&str]| format!("[trust]\npolicy = \"signed\"\nkeys = {keys:?}");
+    place.dry_run(&file, &trusting(&[OTHER_KEY, KEY])).success();
+    place.dry_run(&file, &trusting(&[])).code(2).stderr(contains("needs a key in trust.keys"));
+    place.dry_run(&file, &trusting(&["RWx"])).code(2).stderr(contains("\"RWx\" is no minisign public key"));
+    place.dry_run(&file, &trusting(&[OTHER_KEY])).code(2).stderr(contains("is signed by a key that is not trusted"));
+    place
+        .tandem(&["plugin", "verify", &file, "--key", KEY])
+        .assert()
+        .success()
+        .stdout(contains("signature: good, by RW"));
+    place.tandem(&["plugin", "verify", &file, "--key", OTHER_KEY]).assert().code(1);
+    let length = fs::metadata(&file).unwrap().len() as usize;
+    flipped(Path::new(&file), length - 1);
+    let forged = contains("is not what was signed with").and(contains("nothing of it was run"));
+    place.dry_run(&file, &trusting(&[KEY])).code(2).stderr(forged);
+    fs::remove_file(place.path("lsgan.so.minisig")).unwrap();
+    place.dry_run(&file, &trusting(&[KEY])).code(2).stderr(contains("is not signed: there is no `"));
+}
+
+/// The library as one for another machine: the ELF header's and the manifest's word for it.
+fn for_mips(path: &Path) -> Vec<u8> {
+    let mut bytes = fs::read(path).unwrap();
+    bytes[18..20].copy_from_slice(&8_u16.to_le_bytes());
+    let (from, to) =
+        (format!("\"target\":\"{TARGET}\""), format!("\"target\":\"{}\"", TARGET.replace("x86_64", "mips64")));
+    let at = bytes.windows(from.len()).position(|w| w == from.as_bytes()).unwrap();
+    bytes[at..at + to.len()].copy_from_slice(to.as_bytes());
+    bytes
+}
+
+#[cfg(all(target_arch = "x86_64", target_env = "gnu"))]
+#[test]
+fn a_packed_plugin_is_installed_listed_and_removed() {
+    let place = Place::new();
+    let library = place.write("gan.so", fs::read(built("examples/libwell_behaved.so")).unwrap());
+    let foreign = place.write("mips.so", for_mips(&library));
+    let pack = ["plugin", "pack", "gan.so", "mips.so", "--from", "crate"];
+    place.write("crate/README.md", "# Well-behaved\n");
+    place.tandem(&pack).assert().code(2).stderr(contains("has no licence file"));
+    place.write("crate/LICENSE", "MIT\n");
+    let archive = place.text("well-behaved-1.1.0.tar.gz");
+    place.tandem(&pack).assert().success().stdout("./well-behaved-1.1.0.tar.gz\n");
+    let first = fs::read(&archive).unwrap();
+    place.tandem(&pack).assert().success();
+    assert_eq!(fs::read(&archive).unwrap(), first, "the same input is the same archive");
+    place
+        .tandem(&["plugin", "pack", "gan.so", "gan.so", "--from", "crate"])
+        .assert()
+        .code(2)
+        .stderr(contains("two libraries are for"));
+    // Anybody can look inside and check the sums.
+    assert!(Command::new("tar").args(["xzf", &archive, "-C"]).arg(place.folder.path()).status().unwrap().success());
+    let unpacked = place.path("well-behaved-1.1.0");
+    assert!(
+        Command::new("sha256sum")
+            .args(["--check", "--quiet", "SHA256SUMS"])
+            .current_dir(&unpacked)
+            .status()
+            .unwrap()
+            .success()
+    );
+    assert!(unpacked.join(TARGET).join("well-behaved.so").exists());
+
+    place.tandem(&["plugin", "verify", &archive]).assert().success().stdout(contains(TARGET).and(contains("mips64")));
+    place
+        .tandem(&["plugin", "install", &archive])
+        .assert()
+        .success()
+        .stdout(contains("well-behaved 1.1.0: installed, "));
+    place.tandem(&["plugin", "list"]).assert().success().stdout(contains("well-behaved"));
+    place.tandem(&["plugin", "inspect", "well-behaved"]).assert().success().stdout(contains("L_D = "));
+    place.tandem(&["plugin", "install", "gan.so"]).assert().success();
+    flipped(&library, fs::metadata(&library).unwrap().len() as usize - 1);
+    place
+        .tandem(&["plugin", "install", "gan.so"])
+        .assert()
+        .code(2)
+        .stderr(contains("with other bytes").and(contains("--replace")));
+    place
+        .tandem(&["plugin", "install", "gan.so", "--replace"])
+        .assert()
+        .success()
+        .stdout(contains("in place of 1.1.0"));
+    place
+        .tandem(&["plugin", "install", foreign.to_str().unwrap()])
+        .assert()
+        .code(2)
+        .stderr(contains("is built for ELF machine 8"));
+    place.tandem(&["plugin", "install", "crate"]).assert().code(2).stderr(contains("holds no plugin"));
+    place.tandem(&["plugin", "remove", "well-behaved"]).assert().success();
+    place.tandem(&["plugin", "remove", "well-behaved"]).assert().code(2).stderr(contains("there is none"));
+    place.tandem(&["plugin", "remove", "../../gan"]).assert().code(2);
+    assert!(library.exists());
+
+    for at in [20, first.len() / 2, first.len() - 6] {
+        fs::write(&archive, &first).unwrap();
+        flipped(Path::new(&archive), at);
+        place.tandem(&["plugin", "install", &archive]).assert().code(2).stderr(contains("well-behaved-1.1.0.tar.gz` "));
+    }
+    assert_eq!(fs::read_dir(place.path("home/tandem/plugins")).unwrap().count(), 0);
+}
+
+/// The three commands that `plugin new` names, and the crate's own tests.
+#[test]
+fn a_new_plugin_builds_proves_and_trains() {
+    let place = Place::new();
+    place.tandem(&["plugin", "new", "Mine"]).assert().code(2).stderr(contains("must be of small letters"));
+    place.tandem(&["plugin", "new", "my-gan"]).assert().success().stdout(contains("cargo build --release"));
+    place.tandem(&["plugin", "new", "my-gan"]).assert().code(2).stderr(contains("exists"));
+    let folder = place.path("my-gan");
+    // The versions of this repository are those that are there without a network.
+    fs::copy(root().join("Cargo.lock"), folder.join("Cargo.lock")).unwrap();
+    let cargo = |arguments: &[&str]| {
+        let mut cargo = Command::new(env!("CARGO"));
+        cargo.args(arguments).current_dir(&folder).env("TANDEM_BIN", binary()).env("OMP_NUM_THREADS", "1");
+        cargo.env("CARGO_TARGET_DIR", binary().with_file_name("new-plugin"));
+        let output = cargo.output().unwrap();
+        assert!(
+            output.status.success(),
+            "{}{}",
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr)
+        );
+    };
+    cargo(&["test", "--release", "--offline", "--quiet"]);
+    cargo(&["build", "--release", "--offline", "--quiet"]);
+    let library = binary().with_file_name("new-plugin").join("release/libmy_gan.so");
+    let library = library.to_str().unwrap();
+    place
+        .tandem(&["plugin", "check", library, "--set", "width=4"])
+        .assert()
+        .success()
+        .stdout(contains("my-gan: exact"));
+    let set = format!("plugin={library}");
+    let more = ["--set", &set, "--set", "steps=2", "--set", "batch_size=4", "--set", "options.width=4"];
+    place.tandem(&[&["train", "my-gan/my-gan.toml"][..], &more].concat()).assert().success();
+}
