@@ -5,6 +5,7 @@ pub mod cli;
 pub mod config;
 pub mod data;
 pub mod image;
+pub mod metrics;
 pub mod network;
 pub mod plugin;
 pub mod run;

@@ -22,7 +22,7 @@ pub use identity::Difference;
 pub use layers::Origin;
 pub use resolve::{PluginChoice, PluginDefaults, Resolved};
 pub use types::{
-    Augment, Config, CriticBoost, Data, DataKind, Device, Optimizer, Precision, Schedule, Span, Split, Stages, Strategy,
+    Augment, Config, CriticBoost, Data, DataKind, Device, Evaluate, Optimizer, Precision, Schedule, Span, Split, Stages, Strategy,
 };
 
 use layers::Layer;

@@ -8,7 +8,7 @@ mod grid;
 mod sheet;
 
 pub use curves::{Series, encode_curves};
-pub use grid::encode_grid;
+pub use grid::{encode_grid, to_byte};
 pub use sheet::{Strip, encode_sheet};
 
 /// What keeps a picture from being made. Odd values (NaN, infinities) do not: they are drawn as such.

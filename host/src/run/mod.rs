@@ -31,9 +31,11 @@ const CONFIG: &str = "config.toml";
 const DEFINITION: &str = "definition.json";
 const PLUGIN: &str = "plugin.json";
 const METRICS: &str = "metrics.jsonl";
+const EVALUATIONS: &str = "evaluations.jsonl";
 const SAMPLES: &str = "samples";
 const CHECKPOINTS: &str = "checkpoints";
 const LATEST: &str = "latest";
+const BEST: &str = "best";
 const LOG: &str = "log";
 const LOCK: &str = "lock";
 const LOSSES: &str = "losses.png";
@@ -74,7 +76,7 @@ impl RunDir {
     }
 
     /// Opens a run to go on with it as `config` says: refuses a config that would train something else, removes what a
-    /// crash left unfinished, takes `metrics.jsonl` back to the latest checkpoint (to nothing when there is none), and
+    /// crash left unfinished, takes `metrics.jsonl` and `evaluations.jsonl` back to the latest checkpoint (to nothing when there is none), and
     /// records the config where it differs in what may.
     pub fn open_for_resume(path: &Path, config: &Config) -> Result<TrainingRun, RunError> {
         TrainingRun::resume(path, config)
@@ -125,6 +127,11 @@ impl RunDir {
         checkpoint::latest(&self.path)
     }
 
+    /// The step of the best checkpoint, where the run keeps one.
+    pub fn best(&self) -> Result<Option<u64>, RunError> {
+        checkpoint::best(&self.path)
+    }
+
     /// A whole checkpoint.
     pub fn load_checkpoint(&self, step: u64) -> Result<Checkpoint, RunError> {
         checkpoint::load(&self.path, step)
@@ -137,6 +144,11 @@ impl RunDir {
 
     /// The lines of `metrics.jsonl` so far, whole ones only; nothing before the first.
     pub fn metrics(&self) -> Result<Vec<serde_json::Value>, RunError> {
-        metrics::read(&self.path)
+        metrics::read(&self.path, METRICS)
+    }
+
+    /// The lines of `evaluations.jsonl` so far, whole ones only; nothing before the first.
+    pub fn evaluations(&self) -> Result<Vec<serde_json::Value>, RunError> {
+        metrics::read(&self.path, EVALUATIONS)
     }
 }
