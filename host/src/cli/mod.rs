@@ -3,6 +3,7 @@ mod arguments;
 mod bench;
 mod check;
 mod doctor;
+mod eval;
 mod inspect;
 mod log;
 mod plugins;
@@ -54,6 +55,7 @@ fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     match arguments.command {
         Command::Train(train) => return train::run(&train, path),
         Command::Sample(sample) => sample::run(&sample)?,
+        Command::Eval(eval) => eval::run(&eval)?,
         Command::Bench(bench) => bench::run(&bench, path)?,
         Command::Sheet(sheet) => sheet::run(&sheet)?,
         Command::Plugin(PluginCommand::List { json }) => plugins::list(path, json)?,

@@ -20,6 +20,7 @@ pub use error::MetricsError;
 pub use extractor::{Extracted, Extractor, MNIST_CLASSIFIER};
 pub use features::{Collector, Features};
 pub use fetch::{INCEPTION, fetch_inception, inception_place};
+pub(crate) use figure::name as figure_name;
 pub use figure::{Figure, Metric, QUANTISATION, Record};
 pub use frechet::{distance, distance_of_few, root};
 pub use kernel::{KernelDistance, SUBSET_SIZE, SUBSETS, kernel_distance, subsets};

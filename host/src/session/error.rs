@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::{
-    config::ConfigError, data::DataError, image::ImageError, network::NetworkError, plugin::PluginError, run::RunError,
+    config::ConfigError, data::DataError, image::ImageError, metrics::MetricsError, network::NetworkError, plugin::PluginError, run::RunError,
     train::TrainError,
 };
 
@@ -55,6 +55,12 @@ pub enum SessionError {
     /// Sampling or restoring.
     #[error(transparent)]
     Train(#[from] TrainError),
+    /// An extractor, or figures.
+    #[error(transparent)]
+    Metrics(#[from] MetricsError),
+    /// What was to be evaluated cannot be.
+    #[error("cannot evaluate: {0}")]
+    Evaluation(String),
     /// A network.
     #[error(transparent)]
     Network(#[from] NetworkError),
@@ -98,7 +104,20 @@ impl SessionError {
     pub const fn is_usage(&self) -> bool {
         matches!(
             self,
-            Self::Config(_) | Self::Plugin(_) | Self::Device { .. } | Self::Precision { .. } | Self::Definition { .. }
+            Self::Config(_)
+                | Self::Plugin(_)
+                | Self::Device { .. }
+                | Self::Precision { .. }
+                | Self::Definition { .. }
+                | Self::Evaluation(_)
+                | Self::Metrics(
+                    MetricsError::Read { .. }
+                        | MetricsError::Unknown(_)
+                        | MetricsError::Extractor { .. }
+                        | MetricsError::Sum { .. }
+                        | MetricsError::Unconfirmed { .. }
+                        | MetricsError::Figure { .. }
+                )
         ) || matches!(self, Self::Run(RunError::Exists { .. } | RunError::Changed { .. } | RunError::NoRun { .. }))
     }
 }

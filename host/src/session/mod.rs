@@ -7,6 +7,7 @@ mod bench;
 mod checkpoint;
 mod device;
 mod error;
+mod evaluate;
 mod memory;
 mod phases;
 mod prepare;
@@ -18,6 +19,10 @@ pub use arrays::to_array;
 pub use bench::{Measured, Plan, Spread, bench};
 pub use device::{loaded_from, resolve as resolve_device, set_up};
 pub use error::SessionError;
+pub use evaluate::{
+    Against, Evaluation, EvaluationPlan, Evaluator, Images, Line, Passes, Seconds, cache_directory, folder_to_evaluate,
+    real_images,
+};
 pub use prepare::{Prepared, options, prepare, prepare_for};
 pub use sample::{Sampler, Samples, Weights, strip};
 pub use settings::settings;

@@ -11,7 +11,7 @@ use tandem_plugin_api::{
 
 use super::SessionError;
 use crate::{
-    config::{self, Config, ConfigError, DataKind, PluginChoice, PluginDefaults, Resolved, Sources, Split},
+    config::{self, Config, ConfigError, DataKind, PluginDefaults, Resolved, Sources, Split},
     data::Dataset,
     plugin::{self, LoadedPlugin, SearchPath},
     run::PluginRecord,
@@ -43,7 +43,7 @@ impl Prepared {
 pub fn prepare(sources: &Sources, plugin_path: &[PathBuf]) -> Result<Prepared, SessionError> {
     let choice = sources.plugin_choice()?;
     let plugin = plugin::load(&SearchPath::new(plugin_path).find(&choice.plugin)?)?;
-    let dataset = open(&choice)?;
+    let dataset = open(&choice.data)?;
     let gan = plugin.declare(images(&dataset), &options(&choice.options)?)?;
     let (resolved, gan) = prepare_for(sources, &plugin, gan, choice.stages)?;
     Ok(Prepared { definition: to_json(&gan)?, plugin: record(&plugin), resolved, gan, dataset })
@@ -73,8 +73,8 @@ pub(super) fn images(dataset: &Dataset) -> Images {
     Images { channels: dataset.channels() as i64, size: dataset.size() as i64, classes: dataset.classes() as i64 }
 }
 
-fn open(choice: &PluginChoice) -> Result<Dataset, SessionError> {
-    let data = &choice.data;
+/// The images of a configuration.
+pub(super) fn open(data: &config::Data) -> Result<Dataset, SessionError> {
     Ok(match (data.kind, &data.path, &data.images) {
         (DataKind::Digits, ..) => Dataset::digits(data.image_size)?,
         (DataKind::Mnist, _, Some(images)) => Dataset::idx(images, data.labels.as_ref(), data.image_size)?,

@@ -201,6 +201,7 @@ prop_compose! {
         data in data(),
     ) -> Config {
         Config {
+            evaluate: Evaluate::default(),
             plugin, stages, strategy, reuse_fakes, seed, steps, batch_size, n_critic, n_generator, ema_decay, precision,
             deterministic, cuda_graph, device, threads, log_every, checkpoint_every, keep_checkpoints, sample_every, sample_count,
             options: options.into_iter().collect(), generator, discriminator, data, schedule, critic_boost, augment,
