@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::plugin::COMMAND;
+use crate::{metrics::Metric, plugin::COMMAND};
 
 /// Trains GANs that come in as plugins, in one stage or two.
 #[derive(Debug, Parser)]
@@ -37,6 +37,8 @@ pub(super) enum Command {
     Train(Train),
     /// Draw images from a run's generator, into a PNG grid.
     Sample(Sample),
+    /// Measure a run's images, or a folder's, against real ones: FID, KID, IS, precision, recall, density, coverage.
+    Eval(Eval),
     /// Measure one stage against two on a config: predicted and measured cost, and where the time goes.
     Bench(Bench),
     /// Draw a labelled row of images from each of several runs, into one PNG.
@@ -140,6 +142,60 @@ pub(super) struct Compare {
     /// Only list the runs and how far each is.
     #[arg(long)]
     pub(super) dry_run: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Eval {
+    /// A run directory, whose generator is drawn from, or a folder of JPEG and PNG files.
+    pub(super) subject: PathBuf,
+    /// What gives features: `mnist-classifier-v1`, `inception-2015-12-05` once it was fetched, or a TorchScript file. For
+    /// `digits` and `mnist`, `mnist-classifier-v1` if not given.
+    #[arg(long, value_name = "NAME|FILE.pt")]
+    pub(super) extractor: Option<String>,
+    /// The SHA-256 that the extractor's file must have.
+    #[arg(long, value_name = "HEX")]
+    pub(super) sha256: Option<String>,
+    /// Download `inception-2015-12-05` (96 MB) first, if it is not there.
+    #[arg(long)]
+    pub(super) fetch: bool,
+    /// Images to draw from a run's generator.
+    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(2..=1_000_000))]
+    pub(super) samples: u32,
+    /// What to compute, separated by commas; all that the extractor allows if not given.
+    #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = metric)]
+    pub(super) metrics: Vec<Metric>,
+    /// Real images: `digits`, a run's or a config's data set, or a folder; a run's own data set if not given.
+    #[arg(long, value_name = "DATA")]
+    pub(super) against: Option<String>,
+    /// As JSON.
+    #[arg(long)]
+    pub(super) json: bool,
+    /// Where to compute: `auto`, `cpu` or `cuda:N`.
+    #[arg(long, default_value = "cpu")]
+    pub(super) device: String,
+    /// Images that go through the networks at a time; changes no figure.
+    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=65_536))]
+    pub(super) batch: u32,
+    /// Seed of the latents and labels.
+    #[arg(long, default_value_t = 0)]
+    pub(super) seed: u64,
+    /// A checkpoint's step, if not the latest.
+    #[arg(long, conflicts_with = "best")]
+    pub(super) step: Option<u64>,
+    /// Evaluate the best checkpoint, as the file `best` names it.
+    #[arg(long)]
+    pub(super) best: bool,
+    /// Where statistics of real images and fetched extractors are kept; `tandem` in the user's cache folder if not given.
+    #[arg(long, value_name = "DIR")]
+    pub(super) cache: Option<PathBuf>,
+    /// Also write features, logits and images as safetensors, for computing figures elsewhere.
+    #[arg(long, value_name = "FILE.safetensors")]
+    pub(super) features: Option<PathBuf>,
+}
+
+fn metric(name: &str) -> Result<Metric, String> {
+    let known = || Metric::ALL.map(Metric::name).join(", ");
+    Metric::from_name(name).ok_or_else(|| format!("expected some of {}", known()))
 }
 
 #[derive(Debug, Args)]

@@ -4,6 +4,7 @@ mod bench;
 mod check;
 mod compare;
 mod doctor;
+mod eval;
 mod inspect;
 mod log;
 mod plugins;
@@ -66,6 +67,7 @@ fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     match arguments.command {
         Command::Train(train) => return train::run(&train, path),
         Command::Sample(sample) => sample::run(&sample)?,
+        Command::Eval(eval) => eval::run(&eval)?,
         Command::Bench(bench) => bench::run(&bench, path)?,
         Command::Sheet(sheet) => sheet::run(&sheet)?,
         Command::Compare(compare) => return compare::run(&compare, path),

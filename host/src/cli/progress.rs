@@ -6,7 +6,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tandem_plugin_api::Stages;
 
 use crate::{
-    session::{Progress, Watch},
+    session::{Evaluation, Progress, Watch},
     train::Trainer,
 };
 
@@ -69,6 +69,14 @@ impl Watch for Screen {
         }
     }
 
+    fn evaluated(&mut self, step: u64, evaluation: &Evaluation) {
+        for warning in &evaluation.warnings {
+            tracing::warn!("{warning}");
+        }
+        let figures = evaluation.figures.iter().map(|figure| format!("{} {}", figure.metric, number(figure.value)));
+        self.line(&format!("step {step}: {}", figures.collect::<Vec<_>>().join(", ")));
+    }
+
     fn wrote(&mut self, what: &str, path: &str) {
         tracing::info!("wrote {what} {path}");
     }
@@ -79,6 +87,11 @@ fn bar(template: &str) -> ProgressBar {
     let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
     // The template is fixed; were it wrong, the plain style serves.
     bar.with_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()))
+}
+
+/// A figure with as many digits as it is worth.
+pub(super) fn number(value: f64) -> String {
+    if value.abs() >= 100.0 { format!("{value:.1}") } else { format!("{value:.4}") }
 }
 
 /// A bar over a bench's rounds.

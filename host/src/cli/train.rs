@@ -40,7 +40,13 @@ pub(super) fn run(arguments: &Train, plugin_path: &[PathBuf]) -> anyhow::Result<
             );
             Ok(ExitCode::from(INTERRUPTED))
         }
-        End::Done => {
+        End::Done | End::Plateau => {
+            if end == End::Plateau {
+                eprintln!(
+                    "stopped: the last {} evaluations were no better than the best; to go on, raise evaluate.patience",
+                    training.run_dir().config()?.evaluate.patience
+                );
+            }
             let latest = training.run_dir().latest()?.unwrap_or(0);
             print(&summary(&out, latest, training.last_grid().map(PathBuf::as_path)))?;
             Ok(ExitCode::SUCCESS)

@@ -59,6 +59,8 @@ pub const PRECISIONS: &[&str] = &["float32", "bfloat16", "float16"];
 pub const TRANSFORMS: &[&str] = &["brightness", "saturation", "contrast", "translation", "cutout"];
 /// The names that `trust.policy` takes.
 pub const POLICIES: &[&str] = &["any", "locked", "signed"];
+/// The names that `evaluate.metrics` and `evaluate.keep_best` take.
+pub const METRICS: &[&str] = &["fid", "kid", "is", "precision", "recall", "density", "coverage"];
 const STAGES: &[&str] = &["one", "two"];
 const DATA_KINDS: &[&str] = &["digits", "mnist", "folder"];
 const SPLITS: &[&str] = &["train", "test"];
@@ -324,19 +326,48 @@ const BOOST: [Key; 3] = [
     ),
 ];
 
+const EVALUATE: [Key; 6] = [
+    free(
+        "evaluate.every",
+        Kind::Integer(0, MOST),
+        Some("0"),
+        "Steps between evaluations, each a line in `evaluations.jsonl`; 0 makes none. See [metrics](metrics.md).",
+    ),
+    free("evaluate.samples", Kind::Integer(2, 1_000_000), Some("10000"), "Images to draw from G for an evaluation."),
+    noted(
+        free(
+            "evaluate.extractor",
+            Kind::Text,
+            None,
+            "What gives features: `mnist-classifier-v1`, `inception-2015-12-05` once it was fetched, or the path of a TorchScript file (anything with a `/` or ending in `.pt`).",
+        ),
+        "`\"mnist-classifier-v1\"` for `digits` and `mnist`; else must be set for evaluations",
+    ),
+    free("evaluate.metrics", Kind::Choices(METRICS), Some("[\"fid\", \"kid\"]"), "What to compute."),
+    noted(
+        free(
+            "evaluate.keep_best",
+            Kind::Choice(METRICS),
+            None,
+            "Keep the checkpoint that is best by this one of `evaluate.metrics`; the file `best` names it.",
+        ),
+        "unset: only the newest",
+    ),
+    free(
+        "evaluate.patience",
+        Kind::Integer(0, MOST),
+        Some("0"),
+        "Stop after this many evaluations in a row without a better `evaluate.keep_best`; 0 never stops.",
+    ),
+];
+
 const GENERATOR: [Key; 8] = optimizer_keys!("generator");
 const DISCRIMINATOR: [Key; 8] = optimizer_keys!("discriminator");
 
 /// All keys but those of `[options]`, which are the plugin's, in the documentation's order.
 pub fn all() -> impl Iterator<Item = &'static Key> {
-    RUN.iter()
-        .chain(&FILES)
-        .chain(&AUGMENT)
-        .chain(&TRUST)
-        .chain(&SCHEDULE)
-        .chain(&BOOST)
-        .chain(&GENERATOR)
-        .chain(&DISCRIMINATOR)
+    let tables = FILES.iter().chain(&AUGMENT).chain(&SCHEDULE).chain(&BOOST).chain(&EVALUATE).chain(&TRUST);
+    RUN.iter().chain(tables).chain(&GENERATOR).chain(&DISCRIMINATOR)
 }
 
 /// The key of this full dotted name.
@@ -354,7 +385,7 @@ pub fn may_change_on_resume(name: &str) -> bool {
     find(name).is_some_and(|k| k.resume)
 }
 
-/// Whether this key holds a path, which identifies by its last component alone. `plugin` may be one.
+/// Whether this key holds a path, which identifies by its last component alone. `plugin` and `evaluate.extractor` may be one.
 pub fn is_path(name: &str) -> bool {
-    name == "plugin" || find(name).is_some_and(|k| k.kind == Kind::Path)
+    name == "plugin" || name == "evaluate.extractor" || find(name).is_some_and(|k| k.kind == Kind::Path)
 }

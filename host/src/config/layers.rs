@@ -206,7 +206,12 @@ fn value_of(text: &str) -> Result<Value, String> {
 fn anchor_paths(layer: &mut Layer, base: &Path) -> Result<(), ConfigError> {
     for (key, Setting { value, origin }) in layer.iter_mut().filter(|(key, _)| keys::is_path(key)) {
         let Value::String(text) = value else { continue };
-        if text.is_empty() || (key == "plugin" && !is_plugin_file(text)) {
+        let is_name = match key.as_str() {
+            "plugin" => !is_plugin_file(text),
+            "evaluate.extractor" => !is_extractor_file(text),
+            _ => false,
+        };
+        if text.is_empty() || is_name {
             continue;
         }
         let whole = absolute(base.join(&*text)).ok().and_then(|p| p.to_str().map(str::to_owned));
@@ -225,6 +230,11 @@ fn anchor_paths(layer: &mut Layer, base: &Path) -> Result<(), ConfigError> {
 /// Whether `plugin` names a file rather than a plugin on the search path.
 pub(super) fn is_plugin_file(plugin: &str) -> bool {
     plugin.contains('/') || Path::new(plugin).extension().is_some_and(|e| e == "so")
+}
+
+/// Whether `evaluate.extractor` names a file rather than a known extractor.
+fn is_extractor_file(extractor: &str) -> bool {
+    extractor.contains('/') || Path::new(extractor).extension().is_some_and(|e| e == "pt")
 }
 
 pub(super) fn wrong_value(key: &str, origin: Origin, expected: &str, found: &Value) -> ConfigError {

@@ -22,8 +22,8 @@ pub use identity::Difference;
 pub use layers::Origin;
 pub use resolve::{PluginChoice, PluginDefaults, Resolved};
 pub use types::{
-    Augment, Config, CriticBoost, Data, DataKind, Device, Optimizer, Policy, Precision, Schedule, Span, Split, Stages,
-    Strategy, Trust,
+    Augment, Config, CriticBoost, Data, DataKind, Device, Evaluate, Optimizer, Policy, Precision, Schedule, Span,
+    Split, Stages, Strategy, Trust,
 };
 
 use layers::Layer;

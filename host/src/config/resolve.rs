@@ -10,7 +10,7 @@ use figment::{
 use toml::{Table, Value};
 
 use super::{
-    Augment, Config, ConfigError, CriticBoost, Data, Optimizer, Origin, Schedule, Stages, Trust,
+    Augment, Config, ConfigError, CriticBoost, Data, DataKind, Evaluate, Optimizer, Origin, Schedule, Stages, Trust,
     keys::{self},
     layers::{Layer, Setting, flatten, literal},
 };
@@ -177,6 +177,7 @@ impl Merged {
             let why = format!("adapts how often images are transformed; {}", self.quote("augment.transforms"));
             return Err(self.conflict("augment.target", why));
         }
+        self.check_evaluation(&config)?;
         let origins = self.layers.iter().flatten().map(|(key, s)| (key.clone(), s.origin.clone())).collect();
         Ok(Resolved { config, origins })
     }
@@ -279,6 +280,30 @@ impl Merged {
         if config.stages == Stages::Two && config.strategy != super::Strategy::Auto {
             let why = format!("is for one stage: two stages need no strategy; {stages}");
             return Err(self.conflict("strategy", why));
+        }
+        Ok(())
+    }
+
+    fn check_evaluation(&self, config: &Config) -> Result<(), ConfigError> {
+        let Evaluate { every, extractor, metrics, keep_best, patience, .. } = &config.evaluate;
+        if let Some(metric) = keep_best.as_ref().filter(|metric| !metrics.contains(metric)) {
+            let why = format!("is `{metric}`, which is not computed; {}", self.quote("evaluate.metrics"));
+            return Err(self.conflict("evaluate.keep_best", why));
+        }
+        if *patience > 0 && keep_best.is_none() {
+            let why = "needs `evaluate.keep_best`, which says what may not get better; it is not set".into();
+            return Err(self.conflict("evaluate.patience", why));
+        }
+        if *every > 0 && metrics.is_empty() {
+            let why = format!("names nothing to compute; {}", self.quote("evaluate.every"));
+            return Err(self.conflict("evaluate.metrics", why));
+        }
+        if *every > 0 && extractor.is_none() && !matches!(config.data.kind, DataKind::Digits | DataKind::Mnist) {
+            let hint = format!(
+                "{} needs it for these images; name a TorchScript file that gives features",
+                self.quote("evaluate.every")
+            );
+            return Err(ConfigError::Missing { key: "evaluate.extractor".into(), hint });
         }
         Ok(())
     }

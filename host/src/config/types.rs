@@ -144,6 +144,39 @@ impl Augment {
     }
 }
 
+/// Evaluation while training.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Evaluate {
+    /// Steps between evaluations; 0 for none.
+    pub every: u64,
+    /// Images to draw.
+    pub samples: usize,
+    /// A known extractor's name, or an absolute path.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub extractor: Option<String>,
+    /// The metrics' names.
+    pub metrics: Vec<String>,
+    /// The metric by which a checkpoint is best.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub keep_best: Option<String>,
+    /// Evaluations without a better one after which training stops; 0 for never.
+    pub patience: u64,
+}
+
+impl Default for Evaluate {
+    fn default() -> Self {
+        let metrics = vec!["fid".to_owned(), "kid".to_owned()];
+        Self { every: 0, samples: 10_000, extractor: None, metrics, keep_best: None, patience: 0 }
+    }
+}
+
+impl Evaluate {
+    /// Whether it is what a stored configuration leaves out, which older ones do not know.
+    pub fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 /// Where to train.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
@@ -404,4 +437,6 @@ pub struct Config {
     pub augment: Augment,
     #[serde(default, skip_serializing_if = "Trust::is_default")]
     pub trust: Trust,
+    #[serde(default, skip_serializing_if = "Evaluate::is_default")]
+    pub evaluate: Evaluate,
 }

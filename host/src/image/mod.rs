@@ -11,7 +11,7 @@ mod tiles;
 
 pub(crate) use condense::{condense, smooth};
 pub use curves::{Series, encode_curves};
-pub use grid::encode_grid;
+pub use grid::{encode_grid, to_byte};
 pub use panels::{Band, Panel, encode_panels};
 pub use sheet::{Strip, encode_sheet};
 pub use tiles::column_of;

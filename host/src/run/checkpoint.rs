@@ -2,8 +2,10 @@
 //! to go on from. What the arrays mean is the trainer's matter.
 
 use std::{
-    fmt, fs, io,
+    fmt, fs,
+    io::{self, Write as _},
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use super::{
@@ -55,6 +57,8 @@ pub struct Checkpoint {
     pub parts: Vec<(Part, Vec<NamedArray>)>,
     /// Written into each file; [`Checkpoint::new`] begins it.
     pub metadata: Metadata,
+    /// How long the run has trained, without evaluations. In a file of its own, so that equal weights are equal files.
+    pub trained: Duration,
 }
 
 impl Checkpoint {
@@ -76,7 +80,7 @@ impl Checkpoint {
             ("definition_hash", definition_hash),
         ];
         let metadata = metadata.map(|(k, v)| (k.to_owned(), v.to_owned())).into();
-        Self { step, parts, metadata }
+        Self { step, parts, metadata, trained: Duration::ZERO }
     }
 
     /// The arrays of a part, if the checkpoint has it.
@@ -118,7 +122,18 @@ fn write_parts(temporary: &Path, checkpoint: &Checkpoint) -> Result<(), RunError
         let file = arrays::prepare(&path, arrays, &checkpoint.metadata)?;
         write::create(&path, |out| file.write(out)).map_err(RunError::io("write", &path))?;
     }
+    let (path, seconds) = (temporary.join(SECONDS), format!("{:.3}\n", checkpoint.trained.as_secs_f64()));
+    write::create(&path, |out| out.write_all(seconds.as_bytes())).map_err(RunError::io("write", &path))?;
     write::sync_directory(temporary).map_err(RunError::io("write", temporary))
+}
+
+/// The file that says how long the run had trained.
+const SECONDS: &str = "seconds";
+
+/// Zero where an older version of Tandem wrote the checkpoint, or the file holds no such number.
+fn trained(place: &Path) -> Duration {
+    let text = fs::read_to_string(place.join(SECONDS)).unwrap_or_default();
+    text.trim().parse().ok().and_then(|s| Duration::try_from_secs_f64(s).ok()).unwrap_or_default()
 }
 
 /// Marks, before [`write::TMP`], a checkpoint that one of the same step replaces.
@@ -155,7 +170,8 @@ fn prune(run: &Path, step: u64, keep: usize) -> Result<(), RunError> {
     let mut steps = list(run)?;
     steps.retain(|&s| s <= step);
     let surplus = if keep == 0 { 0 } else { steps.len().saturating_sub(keep) };
-    for &old in steps.iter().take(surplus) {
+    let best = best(run)?;
+    for &old in steps.iter().take(surplus).filter(|&&old| Some(old) != best) {
         let place = directory(run, old);
         // Out of the list in one move, so that no reader takes a half-removed one for whole.
         let temporary = write::beside(&place);
@@ -178,15 +194,35 @@ pub(super) fn list(run: &Path) -> Result<Vec<u64>, RunError> {
 
 /// The step that `latest` names, or the highest there is if that one is gone.
 pub(super) fn latest(run: &Path) -> Result<Option<u64>, RunError> {
-    let path = run.join(super::LATEST);
-    let text = match fs::read_to_string(&path) {
+    let steps = list(run)?;
+    Ok(named(&run.join(super::LATEST), &steps)?.or_else(|| steps.last().copied()))
+}
+
+/// The step that `best` names, if that checkpoint is there.
+pub(super) fn best(run: &Path) -> Result<Option<u64>, RunError> {
+    named(&run.join(super::BEST), &list(run)?)
+}
+
+pub(super) fn mark_best(run: &Path, step: Option<u64>) -> Result<(), RunError> {
+    let path = run.join(super::BEST);
+    match step {
+        Some(step) => write::replace(&path, format!("{}\n", name(step)).as_bytes()),
+        None => match fs::remove_file(&path) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => Err(RunError::io("remove", &path)(e)),
+            _ => Ok(()),
+        },
+    }
+}
+
+/// The one of `steps` that the file names.
+fn named(path: &Path, steps: &[u64]) -> Result<Option<u64>, RunError> {
+    let text = match fs::read_to_string(path) {
         Ok(text) => text,
         Err(e) if e.kind() == io::ErrorKind::NotFound => String::new(),
-        Err(e) => return Err(RunError::io("read", &path)(e)),
+        Err(e) => return Err(RunError::io("read", path)(e)),
     };
-    let named = text.trim().strip_prefix("step-").and_then(|n| n.parse().ok());
-    let steps = list(run)?;
-    Ok(named.filter(|step| steps.contains(step)).or_else(|| steps.last().copied()))
+    let step = text.trim().strip_prefix("step-").and_then(|n| n.parse().ok());
+    Ok(step.filter(|step| steps.contains(step)))
 }
 
 /// One part of a checkpoint with its metadata; `None` if the checkpoint has no such part.
@@ -223,5 +259,5 @@ pub(super) fn load(run: &Path, step: u64) -> Result<Checkpoint, RunError> {
         let what = format!("its files are of step {found}, expected {step}");
         return Err(RunError::Damaged { path: directory(run, step), what });
     }
-    Ok(Checkpoint { step, parts, metadata })
+    Ok(Checkpoint { step, parts, metadata, trained: trained(&directory(run, step)) })
 }

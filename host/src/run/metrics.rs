@@ -1,5 +1,5 @@
-//! `metrics.jsonl`: one JSON object a line, `step` first, appended while the run goes on. What is measured is the
-//! trainer's matter.
+//! `metrics.jsonl` and `evaluations.jsonl`: one JSON object a line, `step` first, appended while the run goes on. What is
+//! measured is the trainer's matter.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{RunError, write};
 
-/// Appends to `metrics.jsonl`.
+/// Appends to one of the two files.
 #[derive(Debug)]
 pub(super) struct Metrics {
     path: PathBuf,
@@ -31,8 +31,8 @@ struct StepOnly {
 }
 
 impl Metrics {
-    pub(super) fn open(run: &Path) -> Result<Self, RunError> {
-        let path = run.join(super::METRICS);
+    pub(super) fn open(run: &Path, file: &str) -> Result<Self, RunError> {
+        let path = run.join(file);
         let file = OpenOptions::new().create(true).append(true).open(&path).map_err(RunError::io("open", &path))?;
         Ok(Self { path, file })
     }
@@ -67,8 +67,8 @@ pub(super) fn append_to(path: &Path, record: &impl Serialize) -> Result<(), RunE
 }
 
 /// Drops the lines after this step, and what a crash left unreadable, so that the resumed run writes no line twice.
-pub(super) fn rewind(run: &Path, step: u64) -> Result<(), RunError> {
-    let path = run.join(super::METRICS);
+pub(super) fn rewind(run: &Path, file: &str, step: u64) -> Result<(), RunError> {
+    let path = run.join(file);
     let text = content(&path)?;
     let stays = |line: &[u8]| {
         line.ends_with(b"\n") && serde_json::from_slice::<StepOnly>(line).is_ok_and(|found| found.step <= step)

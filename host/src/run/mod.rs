@@ -38,14 +38,15 @@ const CONFIG: &str = "config.toml";
 const DEFINITION: &str = "definition.json";
 const PLUGIN: &str = "plugin.json";
 const METRICS: &str = "metrics.jsonl";
+const EVALUATIONS: &str = "evaluations.jsonl";
 const SAMPLES: &str = "samples";
 const CHECKPOINTS: &str = "checkpoints";
 const LATEST: &str = "latest";
+const BEST: &str = "best";
 const LOG: &str = "log";
 const LOCK: &str = "lock";
 const LOSSES: &str = "losses.png";
 const SESSIONS: &str = "sessions.jsonl";
-const EVALUATIONS: &str = "evaluations.jsonl";
 const TENSORBOARD: &str = "tensorboard";
 
 /// Which plugin declared the run's GAN: the content of `plugin.json`.
@@ -84,7 +85,7 @@ impl RunDir {
     }
 
     /// Opens a run to go on with it as `config` says: refuses a config that would train something else, removes what a
-    /// crash left unfinished, takes `metrics.jsonl` back to the latest checkpoint (to nothing when there is none), and
+    /// crash left unfinished, takes `metrics.jsonl` and `evaluations.jsonl` back to the latest checkpoint (to nothing when there is none), and
     /// records the config where it differs in what may.
     pub fn open_for_resume(path: &Path, config: &Config) -> Result<TrainingRun, RunError> {
         TrainingRun::resume(path, config)
@@ -133,6 +134,11 @@ impl RunDir {
     /// The step to go on from; `None` before the first checkpoint.
     pub fn latest(&self) -> Result<Option<u64>, RunError> {
         checkpoint::latest(&self.path)
+    }
+
+    /// The step of the best checkpoint, where the run keeps one.
+    pub fn best(&self) -> Result<Option<u64>, RunError> {
+        checkpoint::best(&self.path)
     }
 
     /// A whole checkpoint.

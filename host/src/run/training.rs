@@ -21,6 +21,7 @@ use crate::config::Config;
 pub struct TrainingRun {
     run: RunDir,
     metrics: Metrics,
+    evaluations: Metrics,
     _lock: Lock,
 }
 
@@ -56,7 +57,7 @@ impl TrainingRun {
         write::replace(&path.join(super::PLUGIN), plugin.to_json().as_bytes())?;
         // Last: a directory with a config is a run.
         write::replace(&path.join(super::CONFIG), config.to_toml()?.as_bytes())?;
-        Ok(Self { run: RunDir::open(path)?, metrics: Metrics::open(path)?, _lock: lock })
+        Self::hold(RunDir::open(path)?, lock)
     }
 
     pub(super) fn resume(path: &Path, config: &Config) -> Result<Self, RunError> {
@@ -76,17 +77,26 @@ impl TrainingRun {
         if latest > config.steps {
             return Err(RunError::Beyond { path: path.to_owned(), latest, steps: config.steps });
         }
-        metrics::rewind(path, latest)?;
+        for file in [super::METRICS, super::EVALUATIONS] {
+            metrics::rewind(path, file, latest)?;
+        }
         if then != *config {
             write::replace(&path.join(super::CONFIG), config.to_toml()?.as_bytes())?;
         }
-        Ok(Self { metrics: Metrics::open(path)?, run, _lock: lock })
+        Self::hold(run, lock)
     }
 
-    /// Saves a checkpoint whole, makes it the one to go on from, and removes old ones but for the `keep` newest (0 keeps
-    /// all). Metrics so far are made to last with it. On failure the error says which checkpoint is still good.
+    fn hold(run: RunDir, lock: Lock) -> Result<Self, RunError> {
+        let open = |file| Metrics::open(run.path(), file);
+        let (metrics, evaluations) = (open(super::METRICS)?, open(super::EVALUATIONS)?);
+        Ok(Self { run, metrics, evaluations, _lock: lock })
+    }
+
+    /// Saves a checkpoint whole, makes it the one to go on from, and removes old ones but for the best and the `keep` newest
+    /// (0 keeps all). Metrics so far are made to last with it. On failure the error says which checkpoint is still good.
     pub fn save_checkpoint(&mut self, checkpoint: &Checkpoint, keep: usize) -> Result<(), RunError> {
-        let saved = self.metrics.sync().and_then(|()| checkpoint::save(self.path(), checkpoint, keep));
+        let saved = self.metrics.sync().and_then(|()| self.evaluations.sync());
+        let saved = saved.and_then(|()| checkpoint::save(self.path(), checkpoint, keep));
         saved.map_err(|e| self.with_safe(e))
     }
 
@@ -94,6 +104,17 @@ impl TrainingRun {
     pub fn append_metrics(&mut self, step: u64, record: &impl Serialize) -> Result<(), RunError> {
         let appended = self.metrics.append(step, record);
         appended.map_err(|e| self.with_safe(e))
+    }
+
+    /// Appends a line to `evaluations.jsonl`.
+    pub fn append_evaluation(&mut self, step: u64, record: &impl Serialize) -> Result<(), RunError> {
+        let appended = self.evaluations.append(step, record);
+        appended.map_err(|e| self.with_safe(e))
+    }
+
+    /// Names the checkpoint that is best, or that none is.
+    pub fn mark_best(&self, step: Option<u64>) -> Result<(), RunError> {
+        checkpoint::mark_best(self.path(), step).map_err(|e| self.with_safe(e))
     }
 
     /// Writes a sample grid as `samples/step-00000250.png` and says where it is.

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use crate::{
-    config::ConfigError, data::DataError, image::ImageError, network::NetworkError, plugin::PluginError, run::RunError,
-    share::ShareError, train::TrainError,
+    config::ConfigError, data::DataError, image::ImageError, metrics::MetricsError, network::NetworkError,
+    plugin::PluginError, run::RunError, share::ShareError, train::TrainError,
 };
 
 /// An error of a whole run.
@@ -55,6 +55,12 @@ pub enum SessionError {
     /// Sampling or restoring.
     #[error(transparent)]
     Train(#[from] TrainError),
+    /// An extractor, or figures.
+    #[error(transparent)]
+    Metrics(#[from] MetricsError),
+    /// What was to be evaluated cannot be.
+    #[error("cannot evaluate: {0}")]
+    Evaluation(String),
     /// A network.
     #[error(transparent)]
     Network(#[from] NetworkError),
@@ -109,10 +115,19 @@ impl SessionError {
             Self::Config(_)
                 | Self::Plugin(_)
                 | Self::Share(_)
+                | Self::NoGraphs
                 | Self::Device { .. }
                 | Self::Precision { .. }
-                | Self::NoGraphs
                 | Self::Definition { .. }
+                | Self::Evaluation(_)
+                | Self::Metrics(
+                    MetricsError::Read { .. }
+                        | MetricsError::Unknown(_)
+                        | MetricsError::Extractor { .. }
+                        | MetricsError::Sum { .. }
+                        | MetricsError::Unconfirmed { .. }
+                        | MetricsError::Figure { .. }
+                )
         ) || matches!(self, Self::Run(RunError::Exists { .. } | RunError::Changed { .. } | RunError::NoRun { .. }))
     }
 }

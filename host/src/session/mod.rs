@@ -8,6 +8,7 @@ mod board;
 mod checkpoint;
 mod device;
 mod error;
+mod evaluate;
 mod machine;
 mod memory;
 mod phases;
@@ -20,6 +21,10 @@ pub use arrays::to_array;
 pub use bench::{Measured, Plan, Spread, bench};
 pub use device::{loaded_from, resolve as resolve_device, set_up};
 pub use error::SessionError;
+pub use evaluate::{
+    Against, Evaluation, EvaluationPlan, Evaluator, Images, Line, Passes, Seconds, cache_directory, folder_to_evaluate,
+    real_images,
+};
 pub use prepare::{Prepared, find_plugin, options, prepare, prepare_for, read_definition};
 pub use sample::{Sampler, Samples, Weights, strip};
 pub use settings::settings;

@@ -44,7 +44,7 @@ impl Prepared {
 pub fn prepare(sources: &Sources, plugin_path: &[PathBuf]) -> Result<Prepared, SessionError> {
     let choice = sources.plugin_choice()?;
     let plugin = find_plugin(sources, &choice, plugin_path)?;
-    let dataset = open(&choice)?;
+    let dataset = open(&choice.data)?;
     let gan = plugin.declare(images(&dataset), &options(&choice.options)?)?;
     let (resolved, gan) = prepare_for(sources, &plugin, gan, choice.stages)?;
     Ok(Prepared { definition: to_json(&gan)?, plugin: record(&plugin), resolved, gan, dataset })
@@ -85,8 +85,8 @@ pub(super) fn images(dataset: &Dataset) -> Images {
     Images { channels: dataset.channels() as i64, size: dataset.size() as i64, classes: dataset.classes() as i64 }
 }
 
-fn open(choice: &PluginChoice) -> Result<Dataset, SessionError> {
-    let data = &choice.data;
+/// The images of a configuration.
+pub(super) fn open(data: &config::Data) -> Result<Dataset, SessionError> {
     Ok(match (data.kind, &data.path, &data.images) {
         (DataKind::Digits, ..) => Dataset::digits(data.image_size)?,
         (DataKind::Mnist, _, Some(images)) => Dataset::idx(images, data.labels.as_ref(), data.image_size)?,

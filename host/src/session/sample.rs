@@ -4,7 +4,7 @@ use tandem_plugin_api::Gan;
 use tandem_torch_ext::Generator;
 use tch::{Device, Kind, Tensor};
 
-use super::{SessionError, checkpoint::tensors, prepare::from_json};
+use super::{Evaluation, Evaluator, SessionError, checkpoint::tensors, prepare::from_json};
 use crate::{
     image,
     network::{Compiled, Pass},
@@ -26,8 +26,10 @@ pub enum Weights {
 /// A generator from a run's checkpoint, and the step that it is from. Needs the run directory alone.
 #[derive(Debug)]
 pub struct Sampler {
-    generator: Compiled,
-    gan: Gan,
+    pub(super) generator: Compiled,
+    pub(super) gan: Gan,
+    /// Whether the weights are the moving average.
+    pub averaged: bool,
     /// The checkpoint's step.
     pub step: u64,
 }
@@ -44,6 +46,7 @@ impl Sampler {
             Weights::Ema | Weights::Best => run.load_part(step, Part::GeneratorEma)?,
             Weights::Raw => None,
         };
+        let averaged = part.is_some();
         let part = match (part, weights) {
             (Some(part), _) => Some(part),
             (None, Weights::Ema) => None,
@@ -56,7 +59,12 @@ impl Sampler {
         let mut unused = Generator::new(device, 0)?;
         let mut generator = Compiled::new(&gan.generator, Kind::Float, &mut unused)?;
         generator.load(&tensors(&arrays)?)?;
-        Ok(Self { generator, gan, step })
+        Ok(Self { generator, gan, averaged, step })
+    }
+
+    /// Figures of images from this generator.
+    pub fn evaluate(&self, evaluator: &Evaluator) -> Result<Evaluation, SessionError> {
+        evaluator.of_generator(&self.generator, &self.gan)
     }
 
     /// `count` images from the latents of `seed`, as a PNG grid; the latents come back too.

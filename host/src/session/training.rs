@@ -10,12 +10,14 @@ use serde::Serialize;
 use tch::Device;
 
 use super::{
-    Prepared, SessionError,
+    Evaluation, Prepared, SessionError,
     batches::Batches,
     board, checkpoint,
     device::set_up,
+    evaluate::{Evaluations, Line, done},
     machine::Machine,
     memory,
+    phases::finish,
     prepare::definition_hash,
     sample::{fixed_samples, grid},
     settings::settings,
@@ -36,6 +38,8 @@ pub trait Watch {
     fn round(&mut self, step: u64);
     /// The losses were read.
     fn reading(&mut self, progress: &Progress);
+    /// Figures were computed at this step.
+    fn evaluated(&mut self, step: u64, evaluation: &Evaluation);
     /// A file was written.
     fn wrote(&mut self, what: &str, path: &str);
 }
@@ -86,6 +90,8 @@ pub enum End {
     Done,
     /// Somebody asked it to stop; what it had is saved.
     Interrupted,
+    /// So many evaluations in a row were no better that there was no use in going on.
+    Plateau,
 }
 
 /// A run ready to train.
@@ -94,6 +100,8 @@ pub struct Training<'a> {
     batches: Batches,
     run: TrainingRun,
     board: Option<Board>,
+    evaluations: Option<Evaluations>,
+    clock: Clock,
     config: Config,
     prepared_definition: String,
     method: String,
@@ -116,6 +124,7 @@ impl<'a> Training<'a> {
             memory::explain(&source, config.batch_size, || "nothing has been written".into())
                 .unwrap_or_else(|| SessionError::Definition { plugin: prepared.plugin.name.clone(), source })
         })?;
+        let mut clock = Clock::default();
         let mut position = SamplerState { seed: config.seed, epoch: 0, offset: 0 };
         let run = if resume {
             let run = RunDir::open_for_resume(out, &config)?;
@@ -128,7 +137,9 @@ impl<'a> Training<'a> {
                 )));
             }
             if let Some(step) = run.latest()? {
-                position = checkpoint::restore(&mut trainer, &run.load_checkpoint(step)?)?;
+                let checkpoint = run.load_checkpoint(step)?;
+                clock.before = checkpoint.trained;
+                position = checkpoint::restore(&mut trainer, &checkpoint)?;
             }
             run
         } else {
@@ -136,12 +147,15 @@ impl<'a> Training<'a> {
         };
         run.append_session(&Machine::here(device, trainer.step()))?;
         let board = board::begin(&run, &config, trainer.step())?;
+        let evaluations = Evaluations::start(&config, &prepared.dataset, &run, device)?;
         let batches = Batches::start(prepared.dataset, config.batch_size, position, device)?;
         Ok(Self {
             trainer,
             batches,
             run,
             board,
+            evaluations,
+            clock,
             config,
             prepared_definition: prepared.definition,
             method: prepared.plugin.name,
@@ -167,6 +181,10 @@ impl<'a> Training<'a> {
 
     fn rounds(&mut self, watch: &mut dyn Watch) -> Result<End, SessionError> {
         watch.begin(&self.trainer, self.trainer.step(), self.config.steps);
+        if self.evaluations.as_ref().is_some_and(Evaluations::is_plateau) {
+            return Ok(End::Plateau);
+        }
+        self.clock.start();
         let grids = self.config.sample_every > 0;
         if grids && self.trainer.step() == 0 {
             self.sample(watch)?;
@@ -180,18 +198,27 @@ impl<'a> Training<'a> {
             let last = step == self.config.steps;
             let stopped = self.stop.load(Ordering::Relaxed);
             let save = last || stopped || step.is_multiple_of(self.config.checkpoint_every);
-            if save || step.is_multiple_of(self.config.log_every) {
+            let evaluate = self.evaluations.as_ref().is_some_and(|e| e.is_due(step));
+            if save || evaluate || step.is_multiple_of(self.config.log_every) {
                 // Before anything is saved: a step that went wrong must not replace one that was right.
                 self.read(&mut since, watch)?;
             }
-            if save {
+            if save || evaluate {
                 self.trainer.check_weights()?;
             }
+            let (best, plateau) = if evaluate { self.evaluate(&mut since, watch)? } else { (false, false) };
             if grids && (last || step.is_multiple_of(self.config.sample_every)) {
                 self.sample(watch)?;
             }
-            if save {
+            if save || best || plateau {
                 self.save(watch)?;
+            }
+            if best {
+                self.run.mark_best(Some(step))?;
+            }
+            if plateau && !last {
+                self.plot(watch)?;
+                return Ok(End::Plateau);
             }
             if stopped && !last {
                 return Ok(End::Interrupted);
@@ -219,6 +246,38 @@ impl<'a> Training<'a> {
         Ok(())
     }
 
+    /// Evaluates and writes it down; says whether this is the best so far, and whether to go on has no use.
+    fn evaluate(&mut self, since: &mut (Instant, u64), watch: &mut dyn Watch) -> Result<(bool, bool), SessionError> {
+        let Some(evaluations) = &mut self.evaluations else { return Ok((false, false)) };
+        finish(self.trainer.settings().device);
+        self.clock.stop();
+        let step = self.trainer.step();
+        let (generator, weights) = match self.trainer.ema() {
+            Some(ema) => (ema, "generator_ema"),
+            None => (&self.trainer.networks().generator, "generator"),
+        };
+        let found = evaluations.evaluate(generator, &self.trainer)?;
+        watch.evaluated(step, &found);
+        let (images, passes) = done(&self.trainer, &self.config, step);
+        let line = Line {
+            step,
+            images,
+            passes,
+            seconds: self.clock.total().as_secs_f64(),
+            weights: weights.to_owned(),
+            seed: found.seed.unwrap_or_default(),
+            n: found.n,
+            figures: found.figures,
+            record: found.record,
+        };
+        self.run.append_evaluation(step, &line)?;
+        let verdict = evaluations.push(line);
+        self.clock.start();
+        // The next line's speed is that of training.
+        *since = (Instant::now(), step);
+        Ok((verdict.best, verdict.plateau))
+    }
+
     fn sample(&mut self, watch: &mut dyn Watch) -> Result<(), SessionError> {
         let generator = self.trainer.ema().unwrap_or(&self.trainer.networks().generator);
         // Its own stream: looking at a run must not change it.
@@ -238,7 +297,8 @@ impl<'a> Training<'a> {
         let step = self.trainer.step();
         let parts = checkpoint::parts(&self.trainer, self.batches.position())?;
         let definition = definition_hash(&self.prepared_definition);
-        let checkpoint = Checkpoint::new(step, parts, &self.method, &self.config.hash()?, &definition);
+        let mut checkpoint = Checkpoint::new(step, parts, &self.method, &self.config.hash()?, &definition);
+        checkpoint.trained = self.clock.total();
         self.run.save_checkpoint(&checkpoint, self.config.keep_checkpoints)?;
         watch.wrote("checkpoint", &format!("{}/checkpoints/step-{step}", self.run.path().display()));
         Ok(())
@@ -272,6 +332,28 @@ impl<'a> Training<'a> {
             }
             _ => "no checkpoint was saved before it".into(),
         }
+    }
+}
+
+/// Time spent training, over all processes of a run.
+#[derive(Debug, Default)]
+struct Clock {
+    before: Duration,
+    running: Option<Instant>,
+}
+
+impl Clock {
+    fn start(&mut self) {
+        self.running = Some(Instant::now());
+    }
+
+    fn stop(&mut self) {
+        self.before = self.total();
+        self.running = None;
+    }
+
+    fn total(&self) -> Duration {
+        self.before + self.running.map_or(Duration::ZERO, |since| since.elapsed())
     }
 }
 

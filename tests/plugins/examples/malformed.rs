@@ -36,17 +36,17 @@ extern "C" fn declare(request: RVec<Named<Value>>) -> RResult<Definition, RStrin
         "no such node" => definition.graphs[1].value.nodes[1].inputs = vec![1 << 30],
         "no output" => definition.graphs[0].value.outputs.clear(),
         "missing attribute" => definition.graphs[0].value.nodes[1].attributes.clear(),
-        "wrong attribute" => put(&mut definition, "out_features", value::Value::Text("many".into())),
-        "huge layer" => put(&mut definition, "out_features", value::Value::Int(1 << 40)),
-        "huge reshape" => put(&mut definition, "shape", value::Value::Ints(vec![i64::MAX; 4])),
-        "negative size" => put(&mut definition, "out_features", value::Value::Int(-8)),
-        "NaN constant" => put(&mut definition, "values", value::Value::Floats(vec![f64::NAN])),
+        "wrong attribute" => put(&mut definition, "out_features", &value::Value::Text("many".into())),
+        "huge layer" => put(&mut definition, "out_features", &value::Value::Int(1 << 40)),
+        "huge reshape" => put(&mut definition, "shape", &value::Value::Ints(vec![i64::MAX; 4])),
+        "negative size" => put(&mut definition, "out_features", &value::Value::Int(-8)),
+        "NaN constant" => put(&mut definition, "values", &value::Value::Floats(vec![f64::NAN])),
         "endless padding" => {
             let node = definition.graphs[0].value.nodes[0].clone();
             definition.graphs[0].value.nodes = vec![node; 200_000];
         }
-        "nameless tensor" => put(&mut definition, "name", value::Value::Text(String::new())),
-        "two of one name" => put(&mut definition, "name", value::Value::Text("hidden".into())),
+        "nameless tensor" => put(&mut definition, "name", &value::Value::Text(String::new())),
+        "two of one name" => put(&mut definition, "name", &value::Value::Text("hidden".into())),
         "control characters" => return RResult::RErr("red \u{1b}[31malert\nsecond line".into()),
         "long error" => return RResult::RErr("no ".repeat(10_000).into()),
         _ => return RResult::RErr("this `kind` is unknown".into()),
@@ -55,7 +55,7 @@ extern "C" fn declare(request: RVec<Named<Value>>) -> RResult<Definition, RStrin
 }
 
 /// Gives every attribute of this name this value.
-fn put(definition: &mut value::Definition, name: &str, value: value::Value) {
+fn put(definition: &mut value::Definition, name: &str, value: &value::Value) {
     let nodes = definition.graphs.iter_mut().flat_map(|g| &mut g.value.nodes);
     for attribute in nodes.flat_map(|n| &mut n.attributes).filter(|a| a.name == name) {
         attribute.value = value.clone();

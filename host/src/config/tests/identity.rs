@@ -51,6 +51,11 @@ fn another_value(key: &str) -> Option<&'static [&'static str]> {
         "sample_every" => &["sample_every=1"],
         "sample_count" => &["sample_count=1"],
         "tensorboard" => &["tensorboard=true"],
+        "evaluate.every" => &["evaluate.every=10"],
+        "evaluate.samples" => &["evaluate.samples=100"],
+        "evaluate.extractor" => &["evaluate.extractor=/x.pt"],
+        "evaluate.metrics" => &["evaluate.metrics=[\"kid\"]"],
+        "evaluate.keep_best" | "evaluate.patience" => &["evaluate={every=10, keep_best=\"fid\", patience=3}"],
         "trust.policy" => &["trust.policy=locked"],
         "trust.keys" => &["trust.keys=[\"RW\"]"],
         "data.image_size" => &["data.image_size=64"],
@@ -205,6 +210,7 @@ prop_compose! {
     ) -> Config {
         Config {
             trust: crate::config::Trust { policy: crate::config::Policy::Locked, keys: vec!["RW".into()] },
+            evaluate: Evaluate::default(),
             plugin, stages, strategy, reuse_fakes, seed, steps, batch_size, n_critic, n_generator, ema_decay, precision,
             deterministic, cuda_graph, device, threads, log_every, checkpoint_every, keep_checkpoints, sample_every, sample_count, tensorboard,
             options: options.into_iter().collect(), generator, discriminator, data, schedule, critic_boost, augment,

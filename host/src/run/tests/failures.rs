@@ -83,7 +83,7 @@ fn a_full_disk_under_the_metrics() {
     let path = place.run().join("metrics.jsonl");
     fs::remove_file(&path).unwrap();
     std::os::unix::fs::symlink("/dev/full", &path).unwrap();
-    let mut metrics = metrics::Metrics::open(&place.run()).unwrap();
+    let mut metrics = metrics::Metrics::open(&place.run(), METRICS).unwrap();
     insta::assert_snapshot!(place.tidy(&metrics.append(50, &serde_json::json!({})).unwrap_err()), @"cannot write DIR/run/metrics.jsonl: No space left on device (os error 28)");
 }
 

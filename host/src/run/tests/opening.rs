@@ -17,7 +17,7 @@ fn a_new_run_holds_what_reading_it_needs() {
     assert_eq!(read.plugin().unwrap(), plugin());
     assert_eq!(read.metrics().unwrap(), Vec::<serde_json::Value>::new());
     let names: Vec<String> = content(run.path()).into_iter().map(|(name, _)| name).collect();
-    assert_eq!(names, ["config.toml", "definition.json", "metrics.jsonl", "plugin.json"]);
+    assert_eq!(names, ["config.toml", "definition.json", "evaluations.jsonl", "metrics.jsonl", "plugin.json"]);
 }
 
 #[test]
@@ -43,6 +43,7 @@ fn a_beginning_that_was_cut_short_can_begin_again() {
     place.create();
     fs::remove_file(place.run().join("config.toml")).unwrap();
     fs::remove_file(place.run().join("metrics.jsonl")).unwrap();
+    fs::remove_file(place.run().join("evaluations.jsonl")).unwrap();
     fs::write(place.run().join("config.toml.tmp"), "half").unwrap();
     place.create();
     assert!(!place.run().join("config.toml.tmp").exists());

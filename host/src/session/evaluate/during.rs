@@ -1,0 +1,250 @@
+//! Evaluations while a run trains: what is written of them, which one is best, and when there is no use in going on. All of
+//! it follows from the lines of `evaluations.jsonl`, so that a resumed run knows what it knew.
+
+use serde::{Deserialize, Serialize};
+use tch::Device;
+
+use super::{super::SessionError, Evaluation, EvaluationPlan, Evaluator, Images, cache_directory, images::name_of};
+use crate::{
+    config::Config,
+    data::Dataset,
+    metrics::{Figure, MNIST_CLASSIFIER, Metric, Record},
+    network::Compiled,
+    run::TrainingRun,
+    train::{Cost, Trainer, Way},
+};
+
+/// Passes of a batch through each network, as [`Cost`] counts them.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Passes {
+    /// Of G.
+    pub generator: f64,
+    /// Of D.
+    pub discriminator: f64,
+}
+
+/// A line of `evaluations.jsonl`, after the step.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Line {
+    /// The step.
+    #[serde(skip_serializing)]
+    pub step: u64,
+    /// Real images that D has seen, each as often as it has.
+    pub images: u64,
+    /// Passes so far.
+    pub passes: Passes,
+    /// Seconds of training so far, without evaluations.
+    pub seconds: f64,
+    /// Which weights: `generator_ema` or `generator`.
+    pub weights: String,
+    /// Seed of latents and labels.
+    pub seed: u64,
+    /// Images drawn.
+    pub n: usize,
+    /// The figures.
+    pub figures: Vec<Figure>,
+    /// What they have in common.
+    pub record: Record,
+}
+
+/// What follows from an evaluation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::session) struct Verdict {
+    /// The checkpoint of this step is the best so far.
+    pub(in crate::session) best: bool,
+    /// There is no use in going on.
+    pub(in crate::session) plateau: bool,
+}
+
+/// The evaluations of a run, past and to come.
+#[derive(Debug)]
+pub(in crate::session) struct Evaluations {
+    evaluator: Evaluator,
+    every: u64,
+    keep_best: Option<Metric>,
+    patience: u64,
+    past: Vec<Line>,
+}
+
+/// Images that go through G and the extractor at a time.
+const BATCH: usize = 64;
+
+impl Evaluations {
+    /// Makes ready, or `None` where the configuration wants none; takes up what a resumed run has behind it.
+    pub(in crate::session) fn start(
+        config: &Config,
+        dataset: &Dataset,
+        run: &TrainingRun,
+        device: Device,
+    ) -> Result<Option<Self>, SessionError> {
+        let wanted = &config.evaluate;
+        if wanted.every == 0 {
+            return Ok(None);
+        }
+        let plan = EvaluationPlan {
+            extractor: wanted.extractor.clone().unwrap_or_else(|| MNIST_CLASSIFIER.to_owned()),
+            sum: None,
+            metrics: Some(wanted.metrics.iter().filter_map(|name| Metric::from_name(name)).collect()),
+            samples: wanted.samples,
+            batch: BATCH,
+            // Its own stream, and the same latents each time: evaluations differ by the weights alone.
+            seed: config.seed.wrapping_add(3),
+            cache: cache_directory(),
+            features: false,
+            device,
+        };
+        let evaluator = Evaluator::new(plan, &Images::of(dataset, name_of(&config.data)))?;
+        let damaged = |e: serde_json::Error| {
+            SessionError::Stored(format!("{}/evaluations.jsonl is damaged: {e}", run.path().display()))
+        };
+        let past: Result<_, _> = run.evaluations()?.into_iter().map(serde_json::from_value).collect();
+        let keep_best = wanted.keep_best.as_deref().and_then(Metric::from_name);
+        let evaluations =
+            Self { evaluator, every: wanted.every, keep_best, patience: wanted.patience, past: past.map_err(damaged)? };
+        evaluations.refuse_unlike(run)?;
+        evaluations.point_to_best(run)?;
+        Ok(Some(evaluations))
+    }
+
+    /// Past figures under another name must not decide which checkpoint is best.
+    fn refuse_unlike(&self, run: &TrainingRun) -> Result<(), SessionError> {
+        let Some(metric) = self.keep_best else { return Ok(()) };
+        let now = self.evaluator.name_of(metric);
+        let unlike = self.past.iter().filter_map(|line| figure(line, metric)).find(|then| then.name != now);
+        unlike.map_or(Ok(()), |then| {
+            Err(SessionError::Evaluation(format!(
+                "key `evaluate.keep_best` cannot compare `{now}` with `{}`, which {} has; go on with the [evaluate] table as \
+                 it was, or without `keep_best`",
+                then.name,
+                run.path().join("evaluations.jsonl").display()
+            )))
+        })
+    }
+
+    /// `best` again names the best of the checkpoints that are there: a crash may have come between the two, or the run was
+    /// taken back.
+    fn point_to_best(&self, run: &TrainingRun) -> Result<(), SessionError> {
+        if let Some(metric) = self.keep_best {
+            let there = run.checkpoints()?;
+            let lines = self.past.iter().filter(|line| there.contains(&line.step));
+            let best = best(lines, metric);
+            if run.best()? != best.map(|line| line.step) {
+                run.mark_best(best.map(|line| line.step))?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(in crate::session) const fn is_due(&self, step: u64) -> bool {
+        step.is_multiple_of(self.every)
+    }
+
+    /// Figures of these weights.
+    pub(in crate::session) fn evaluate(
+        &self,
+        generator: &Compiled,
+        trainer: &Trainer,
+    ) -> Result<Evaluation, SessionError> {
+        self.evaluator.of_generator(generator, trainer.gan())
+    }
+
+    /// Takes in a line that was written.
+    pub(in crate::session) fn push(&mut self, line: Line) -> Verdict {
+        self.past.push(line);
+        Verdict { best: self.since_best() == Some(0), plateau: self.is_plateau() }
+    }
+
+    /// Whether so many evaluations were no better that training should end.
+    pub(in crate::session) fn is_plateau(&self) -> bool {
+        self.patience > 0 && self.since_best().is_some_and(|since| since as u64 >= self.patience)
+    }
+
+    /// Evaluations since the best.
+    fn since_best(&self) -> Option<usize> {
+        let best = best(self.past.iter(), self.keep_best?)?;
+        Some(self.past.iter().filter(|line| line.step > best.step).count())
+    }
+}
+
+fn figure(line: &Line, metric: Metric) -> Option<&Figure> {
+    line.figures.iter().find(|figure| figure.metric == metric)
+}
+
+/// The best line, the first of equals.
+fn best<'a>(lines: impl Iterator<Item = &'a Line>, metric: Metric) -> Option<&'a Line> {
+    lines.filter(|line| figure(line, metric).is_some()).reduce(|best, line| {
+        let better = match (figure(line, metric), figure(best, metric)) {
+            // Unlike ones were refused when the run began; none is better than what it cannot be compared with.
+            (Some(new), Some(old)) => new.is_better(&line.record, old, &best.record).unwrap_or(false),
+            _ => false,
+        };
+        if better { line } else { best }
+    })
+}
+
+/// What a run has done after `step` steps: real images seen, and passes.
+pub(in crate::session) fn done(trainer: &Trainer, config: &Config, step: u64) -> (u64, Passes) {
+    let settings = trainer.settings();
+    let way = match settings.stages {
+        tandem_plugin_api::Stages::One => Way::OneStage(trainer.choice().strategy),
+        tandem_plugin_api::Stages::Two => Way::TwoStages { reuse_fakes: settings.reuse_fakes },
+    };
+    let (mut images, mut passes) = (0, Passes { generator: 0.0, discriminator: 0.0 });
+    // Rounds differ by how many steps of D they have, of which there are two kinds at most.
+    let mut rounds = std::collections::BTreeMap::<u64, u64>::new();
+    for round in 0..step {
+        *rounds.entry(settings.steps_of_d(round)).or_default() += 1;
+    }
+    for (of_d, count) in rounds {
+        let cost = Cost::of_round(trainer.gan(), way, of_d, settings.n_generator);
+        images += count * of_d * config.batch_size as u64;
+        passes.generator += cost.generator * count as f64;
+        passes.discriminator += cost.discriminator * count as f64;
+    }
+    (images, passes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record() -> Record {
+        serde_json::from_value(serde_json::json!({
+            "extractor": "e", "extractor_sha256": "", "width": 4, "real": "r", "real_count": 9, "real_sha256": "",
+            "resize": "", "quantisation": "uint8"
+        }))
+        .unwrap()
+    }
+
+    fn lines(values: &[f64]) -> Vec<Line> {
+        let line = |(i, &value): (usize, &f64)| Line {
+            step: 10 * (i as u64 + 1),
+            images: 0,
+            passes: Passes { generator: 0.0, discriminator: 0.0 },
+            seconds: 0.0,
+            weights: "generator".into(),
+            seed: 3,
+            n: 100,
+            figures: vec![Figure::new(Metric::Fid, (value, None), &record(), 100, "")],
+            record: record(),
+        };
+        values.iter().enumerate().map(line).collect()
+    }
+
+    #[test]
+    fn the_best_is_the_first_of_the_least() {
+        let of = |values: &[f64]| best(lines(values).iter(), Metric::Fid).map(|line| line.step);
+        assert_eq!(of(&[]), None);
+        assert_eq!(of(&[3.0, 1.0, 2.0, 1.0]), Some(20));
+        assert_eq!(best(lines(&[1.0]).iter(), Metric::Kid), None);
+    }
+
+    #[test]
+    fn a_line_reads_back_as_it_was_written() {
+        let line = lines(&[1.5]).remove(0);
+        let mut written = serde_json::to_value(&line).unwrap();
+        assert!(written.get("step").is_none(), "the run writes it");
+        written["step"] = 10.into();
+        assert_eq!(serde_json::from_value::<Line>(written).unwrap(), line);
+    }
+}
