@@ -147,11 +147,17 @@ fn inline(key: &str, value: &Value, base: &Path) -> std::io::Result<String> {
             });
             format!("{{{}}}", fields.collect::<std::io::Result<Vec<_>>>()?.join(", "))
         }
-        Value::String(path) if keys::is_path(key) && (key != "plugin" || path.contains('/')) => {
+        Value::String(path) if is_file(key, path) => {
             Value::String(absolute(base.join(path))?.to_string_lossy().into_owned()).to_string()
         }
         other => other.to_string(),
     })
+}
+
+/// Whether a key's value is a file's place: some keys take a name or a place.
+fn is_file(key: &str, value: &str) -> bool {
+    let named = keys::find(key).is_none_or(|k| k.kind != keys::Kind::Path);
+    keys::is_path(key) && (!named || value.contains('/') || Path::new(value).extension().is_some())
 }
 
 #[cfg(test)]

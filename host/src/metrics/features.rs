@@ -99,4 +99,15 @@ mod tests {
         let lean = gather(200, false);
         assert!(lean.rows.is_none() && lean.logits.is_none() && lean.seconds > 0.0);
     }
+
+    #[test]
+    fn features_that_are_not_finite_are_refused() {
+        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/extractors/not-finite.pt");
+        let extractor = Extractor::open(file, None, None, Device::Cpu).unwrap();
+        let mut collector = Collector::new(&extractor, 2, false, false).unwrap();
+        let image = |value: u8| Tensor::from_slice(&[value; 4]).reshape([1, 1, 2, 2]);
+        collector.add(&image(9)).unwrap();
+        let message = collector.add(&image(0)).unwrap_err().to_string();
+        assert!(message.contains("not-finite") && message.ends_with("one of the images 1 and on"), "{message}");
+    }
 }
