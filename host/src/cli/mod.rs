@@ -2,6 +2,7 @@
 mod arguments;
 mod bench;
 mod check;
+mod data;
 mod doctor;
 mod inspect;
 mod log;
@@ -18,7 +19,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::{CommandFactory, Parser};
 
-use arguments::{Arguments, Command, PluginCommand};
+use arguments::{Arguments, Command, DataCommand, PluginCommand};
 
 use crate::session::{SessionError, resolve_device};
 
@@ -59,6 +60,8 @@ fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Plugin(PluginCommand::List { json }) => plugins::list(path, json)?,
         Command::Plugin(PluginCommand::Inspect(inspect)) => inspect::run(&inspect, path)?,
         Command::Plugin(PluginCommand::Check(check)) => return check::run(&check, path),
+        Command::Data(DataCommand::Inspect(inspect)) => data::inspect_data(&inspect)?,
+        Command::Data(DataCommand::Prepare(prepare)) => data::prepare_data(&prepare)?,
         Command::Doctor { json } => return doctor::run(path, json),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Arguments::command(), "tandem", &mut std::io::stdout());

@@ -22,7 +22,7 @@ pub use identity::Difference;
 pub use layers::Origin;
 pub use resolve::{PluginChoice, PluginDefaults, Resolved};
 pub use types::{
-    Augment, Config, CriticBoost, Data, DataKind, Device, Optimizer, Precision, Schedule, Span, Split, Stages, Strategy,
+    Augment, Channels, Config, Crop, CriticBoost, Data, DataKind, Device, Optimizer, Precision, Schedule, Span, Split, Stages, Strategy,
 };
 
 use layers::Layer;
@@ -57,6 +57,13 @@ impl Sources {
         require_plugin(&merged)?;
         merged.check_data()?;
         merged.extract()
+    }
+
+    /// The data alone; no plugin need be named.
+    pub fn data(&self) -> Result<Data, ConfigError> {
+        let merged = self.merged(None);
+        merged.check_data()?;
+        Ok(merged.extract::<resolve::DataChoice>()?.data)
     }
 
     /// The configuration, given what the plugin recommends for the chosen mode.

@@ -5,6 +5,7 @@ mod arrays;
 mod batches;
 mod bench;
 mod checkpoint;
+mod data;
 mod device;
 mod error;
 mod memory;
@@ -14,6 +15,7 @@ mod sample;
 mod settings;
 mod training;
 
+pub use data::{open as open_data, spec as data_spec};
 pub use arrays::to_array;
 pub use bench::{Measured, Plan, Spread, bench};
 pub use device::{loaded_from, resolve as resolve_device, set_up};
