@@ -50,6 +50,9 @@ pub(super) enum Command {
     /// See which plugins there are, what they hold, and prove them.
     #[command(subcommand)]
     Plugin(PluginCommand),
+    /// See what a data set holds, and decode it once and for all.
+    #[command(subcommand)]
+    Data(DataCommand),
     /// Say what this installation has: libtorch, devices, plugins.
     Doctor {
         /// As JSON.
@@ -67,6 +70,44 @@ pub(super) enum Command {
     /// For benches: train steps on demand, one JSON line for each number read from standard input.
     #[command(name = "__steps", hide = true)]
     Steps(Steps),
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum DataCommand {
+    /// What kind of data set it is, how many images of which sizes and classes, and what is wrong with it.
+    Inspect(InspectData),
+    /// Decode, crop and resize a config's images into a cache, from which training starts at once.
+    Prepare(PrepareData),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct InspectData {
+    /// A data set's file or folder, a cache, or a config (`.toml`).
+    pub(super) path: PathBuf,
+    /// Set a key of the config, over everything else.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub(super) sets: Vec<String>,
+    /// Decode every image; otherwise the headers of a thousand are read.
+    #[arg(long)]
+    pub(super) all: bool,
+    /// As JSON.
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct PrepareData {
+    /// The configuration, a TOML file; without one, `--set data.kind=folder --set data.path=FOLDER` says it all.
+    pub(super) config: Option<PathBuf>,
+    /// Set a key, over everything else.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub(super) sets: Vec<String>,
+    /// Write it again, also where there is a whole one.
+    #[arg(long)]
+    pub(super) force: bool,
+    /// As JSON.
+    #[arg(long)]
+    pub(super) json: bool,
 }
 
 #[derive(Debug, Args)]

@@ -3,6 +3,7 @@ mod arguments;
 mod bench;
 mod check;
 mod compare;
+mod data;
 mod doctor;
 mod eval;
 mod inspect;
@@ -22,7 +23,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::{CommandFactory, Parser};
 
-use arguments::{Arguments, Command, PluginCommand};
+use arguments::{Arguments, Command, DataCommand, PluginCommand};
 
 use crate::{
     plugin,
@@ -81,6 +82,8 @@ fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Plugin(PluginCommand::Lock(lock)) => share::lock(&lock, path)?,
         Command::Plugin(PluginCommand::Pack(pack)) => share::pack(&pack)?,
         Command::Plugin(PluginCommand::Verify(verify)) => return share::verify(&verify, path),
+        Command::Data(DataCommand::Inspect(inspect)) => data::inspect_data(&inspect)?,
+        Command::Data(DataCommand::Prepare(prepare)) => data::prepare_data(&prepare)?,
         Command::Doctor { json } => return doctor::run(path, json),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Arguments::command(), "tandem", &mut std::io::stdout());

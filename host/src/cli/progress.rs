@@ -101,6 +101,11 @@ pub(super) fn rounds(count: u64) -> ProgressBar {
     bar
 }
 
+/// A bar over a data set's images.
+pub(super) fn images() -> ProgressBar {
+    bar("{bar:30} {pos}/{len} images, {per_sec}, {eta} left")
+}
+
 /// A device as a person writes it.
 pub(super) fn device(device: tch::Device) -> String {
     match device {

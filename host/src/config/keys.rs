@@ -62,8 +62,12 @@ pub const POLICIES: &[&str] = &["any", "locked", "signed"];
 /// The names that `evaluate.metrics` and `evaluate.keep_best` take.
 pub const METRICS: &[&str] = &["fid", "kid", "is", "precision", "recall", "density", "coverage"];
 const STAGES: &[&str] = &["one", "two"];
-const DATA_KINDS: &[&str] = &["digits", "mnist", "folder"];
-const SPLITS: &[&str] = &["train", "test"];
+/// The names that `data.kind` takes.
+pub const DATA_KINDS: &[&str] =
+    &["digits", "mnist", "cifar10", "cifar100", "folder", "zip", "tar", "lmdb", "celeba", "cache"];
+const SPLITS: &[&str] = &["train", "valid", "test"];
+const CROPS: &[&str] = &["none", "center", "resize-center", "celeba-178"];
+const CHANNELS: &[&str] = &["grey", "rgb"];
 const MOST: i64 = i64::MAX;
 const POSITIVE: Kind = Kind::Number([0.0, f64::MAX], [false, true]);
 const UNIT: Kind = Kind::Number([0.0, 1.0], [true, true]);
@@ -206,7 +210,7 @@ const RUN: [Key; 23] = [
             "data.kind",
             Kind::Choice(DATA_KINDS),
             Some("\"digits\""),
-            "`digits`: the handwritten digits that ship with Tandem. `mnist`: files in MNIST's IDX form, gzipped or not. `folder`: JPEG and PNG files, in colour, with folders as classes.",
+            "`digits`: the handwritten digits that ship with Tandem. `mnist`: files in MNIST's IDX form, gzipped or not. `cifar10`, `cifar100`: their binary form. `folder`, `zip`: JPEG, PNG and WebP files, with folders or `dataset.json` as classes. `tar`: shards with `key.jpg` and `key.cls`. `lmdb`: LSUN's. `celeba`: the aligned photographs with their lists. `cache`: a file that `tandem data prepare` wrote. See [data.md](data.md).",
         ),
         "",
     ),
@@ -218,24 +222,77 @@ const RUN: [Key; 23] = [
     ),
 ];
 
-const FILES: [Key; 4] = [
+const FILES: [Key; 13] = [
     noted(
         fixed(
             "data.path",
             Kind::Path,
             None,
-            "`mnist`: the folder that holds the IDX files under their usual names. `folder`: that of the images.",
+            "The folder or file of the data set. `mnist`: the folder that holds the IDX files under their usual names. `tar`: a file, or a folder of them.",
         ),
-        "must be set for `folder`, and for `mnist` unless `data.images` is",
+        "must be set for all but `digits`, and for `mnist` unless `data.images` is",
     ),
     noted(
-        fixed("data.split", Kind::Choice(SPLITS), None, "`mnist` with `data.path`: which pair of files to take."),
-        "`\"train\"`",
+        fixed(
+            "data.split",
+            Kind::Choice(SPLITS),
+            None,
+            "`mnist` with `data.path`, `cifar10`, `cifar100`: which files to take. `celeba`: which images; `valid` is for it alone.",
+        ),
+        "`\"train\"`; for `celeba` unset: all",
     ),
     noted(fixed("data.images", Kind::Path, None, "`mnist`: the images' IDX file, in place of `data.path`."), "unset"),
     noted(
         fixed("data.labels", Kind::Path, None, "`mnist` with `data.images`: the labels' IDX file."),
         "unset: no labels",
+    ),
+    noted(fixed("data.transposed", Kind::Flag, None, "`mnist`: rows are columns, as in EMNIST's files."), "`false`"),
+    noted(
+        fixed("data.attribute", Kind::Text, None, "`celeba`: the attribute that is the label, for example `Male`."),
+        "unset: no labels",
+    ),
+    noted(
+        fixed(
+            "data.use_labels",
+            Kind::Flag,
+            None,
+            "`false`: take no labels, where folders are no classes, as in FFHQ.",
+        ),
+        "`true`",
+    ),
+    noted(
+        fixed(
+            "data.crop",
+            Kind::Choice(CROPS),
+            None,
+            "`none`: stretch all of it. `center`: the central square, then resized. `resize-center`: the shorter side resized, then the central square, as torchvision's `Resize` and `CenterCrop`. `celeba-178`: the central 178x178, then resized.",
+        ),
+        "`\"center\"`; `digits`, `mnist`: a black border to 32, stretched to 64",
+    ),
+    noted(
+        fixed("data.channels", Kind::Choice(CHANNELS), None, "Whether images are grey or in colour."),
+        "`\"grey\"` for `digits` and `mnist`, else `\"rgb\"`",
+    ),
+    noted(
+        fixed("data.flip", Kind::Flag, None, "Mirror half of the images, others in each epoch, by the seed."),
+        "`false`",
+    ),
+    noted(
+        free(
+            "data.max_bad",
+            Kind::Integer(0, MOST),
+            None,
+            "Images that may be damaged: so many are left out and named, more are an error.",
+        ),
+        "`10`",
+    ),
+    noted(
+        free("data.use_cache", Kind::Flag, None, "Read images from their cache where `tandem data prepare` wrote one."),
+        "`true`",
+    ),
+    noted(
+        free("data.cache", Kind::Path, None, "The folder of the caches."),
+        "`tandem` in `XDG_CACHE_HOME`, else `~/.cache/tandem`",
     ),
 ];
 

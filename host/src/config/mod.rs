@@ -22,8 +22,8 @@ pub use identity::Difference;
 pub use layers::Origin;
 pub use resolve::{PluginChoice, PluginDefaults, Resolved};
 pub use types::{
-    Augment, Config, CriticBoost, Data, DataKind, Device, Evaluate, Optimizer, Policy, Precision, Schedule, Span,
-    Split, Stages, Strategy, Trust,
+    Augment, Channels, Config, CriticBoost, Crop, Data, DataKind, Device, Evaluate, Optimizer, Policy, Precision,
+    Schedule, Span, Split, Stages, Strategy, Trust,
 };
 
 use layers::Layer;
@@ -59,6 +59,13 @@ impl Sources {
         require_plugin(&merged)?;
         merged.check_data()?;
         merged.extract()
+    }
+
+    /// The data alone; no plugin need be named.
+    pub fn data(&self) -> Result<Data, ConfigError> {
+        let merged = self.merged(None);
+        merged.check_data()?;
+        Ok(merged.extract::<resolve::DataChoice>()?.data)
     }
 
     /// The configuration, given what the plugin recommends for the chosen mode.

@@ -84,6 +84,12 @@ pub struct PluginChoice {
     pub trust: Trust,
 }
 
+/// The data, whatever else is said.
+#[derive(Debug, serde::Deserialize)]
+pub(super) struct DataChoice {
+    pub(super) data: Data,
+}
+
 /// The resolved configuration and where each of its values comes from.
 #[derive(Debug, Clone)]
 pub struct Resolved {
@@ -125,12 +131,16 @@ struct Choice {
     governs: fn(&str) -> bool,
 }
 
+/// Keys of `[data]` that keep their meaning when another kind is chosen.
+const OF_ANY_DATA: [&str; 6] =
+    ["data.image_size", "data.channels", "data.flip", "data.max_bad", "data.use_cache", "data.cache"];
+
 const CHOICES: [Choice; 5] = [
     Choice { key: "generator.optimizer", governs: |key| key.starts_with("generator.") },
     Choice { key: "discriminator.optimizer", governs: |key| key.starts_with("discriminator.") },
     Choice { key: "schedule.kind", governs: |key| key.starts_with("schedule.") },
     Choice { key: "augment.transforms", governs: |key| key.starts_with("augment.") },
-    Choice { key: "data.kind", governs: |key| key.starts_with("data.") && key != "data.image_size" },
+    Choice { key: "data.kind", governs: |key| key.starts_with("data.") && !OF_ANY_DATA.contains(&key) },
 ];
 
 /// The layers merged, farthest first.
@@ -312,16 +322,23 @@ impl Merged {
     pub(super) fn check_data(&self) -> Result<(), ConfigError> {
         let set = |key: &str| self.get(key).is_some();
         let kind = self.get("data.kind").and_then(|s| s.value.as_str()).unwrap_or_default();
+        for (name, kinds) in DATA_KEYS {
+            let key = format!("data.{name}");
+            if set(&key) && !kinds.contains(&kind) {
+                let of = kinds.iter().map(|k| format!("`{k}`")).collect::<Vec<_>>().join(", ");
+                return Err(self.conflict(&key, format!("is for {of}; {}", self.quote("data.kind"))));
+            }
+        }
+        let valid = self.get("data.split").is_some_and(|s| s.value.as_str() == Some("valid"));
+        if valid && kind != "celeba" {
+            return Err(self.conflict("data.split", format!("`valid` is for `celeba`; {}", self.quote("data.kind"))));
+        }
         if kind != "mnist" {
-            let alien = if kind == "folder" { &MNIST_KEYS[1..] } else { &MNIST_KEYS };
-            return match alien.iter().find(|key| set(key)) {
-                Some(key) => Err(self.conflict(key, format!("is for `mnist`; {}", self.quote("data.kind")))),
-                None if kind == "folder" && !set("data.path") => {
-                    let hint = format!("{} needs it", self.quote("data.kind"));
-                    Err(ConfigError::Missing { key: "data.path".into(), hint })
-                }
-                None => Ok(()),
-            };
+            if kind != "digits" && !set("data.path") {
+                let hint = format!("{} needs it", self.quote("data.kind"));
+                return Err(ConfigError::Missing { key: "data.path".into(), hint });
+            }
+            return Ok(());
         }
         match (set("data.path"), set("data.images")) {
             (false, false) => Err(ConfigError::Missing {
@@ -343,8 +360,16 @@ impl Merged {
     }
 }
 
-/// The keys of `[data]` for IDX files; the first is for other folders, too.
-const MNIST_KEYS: [&str; 4] = ["data.path", "data.split", "data.images", "data.labels"];
+/// Which kinds of data have which settings; the rest all have.
+const DATA_KEYS: [(&str, &[&str]); 6] = [
+    ("images", &["mnist"]),
+    ("labels", &["mnist"]),
+    ("transposed", &["mnist"]),
+    ("split", &["mnist", "cifar10", "cifar100", "celeba"]),
+    ("attribute", &["celeba"]),
+    // All but `digits`.
+    ("path", keys::DATA_KINDS.split_at(1).1),
+];
 
 /// The schedules that fall from a start to an end.
 const SPANS: [&str; 2] = ["linear", "cosine"];

@@ -321,45 +321,113 @@ const fn alpha() -> f64 {
 /// What kind of data set it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[expect(missing_docs, reason = "the key table documents each name")]
 pub enum DataKind {
-    /// The handwritten digits that ship with Tandem.
     Digits,
-    /// Files in MNIST's IDX form, gzipped or not.
     Mnist,
-    /// JPEG and PNG files below a folder.
+    Cifar10,
+    Cifar100,
     Folder,
+    Zip,
+    Tar,
+    Lmdb,
+    Celeba,
+    Cache,
 }
 
-/// Which half of MNIST.
+/// Which part of a data set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Split {
-    /// `train-images-idx3-ubyte` and its labels.
+    /// To train on.
     #[default]
     Train,
-    /// `t10k-images-idx3-ubyte` and its labels.
+    /// To choose between models.
+    Valid,
+    /// To measure on.
     Test,
 }
 
-/// The data to train on.
+/// What part of a picture is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Crop {
+    /// All, stretched.
+    None,
+    /// The central square, then resized.
+    Center,
+    /// The shorter side resized, then the central square.
+    ResizeCenter,
+    /// The central 178x178, then resized.
+    #[serde(rename = "celeba-178")]
+    Celeba178,
+}
+
+/// Grey or colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Channels {
+    /// One channel.
+    Grey,
+    /// Three.
+    Rgb,
+}
+
+/// The data to train on. What is not set is the kind's own; the key table says what that is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the key table documents each field under its own name")]
 pub struct Data {
-    /// What kind of data set it is; `path` is not set for [`DataKind::Digits`], `split` to `labels` for [`DataKind::Mnist`] only.
     pub kind: DataKind,
-    /// The folder of the files. For IDX files exactly one of this and `images` is set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub path: Option<PathBuf>,
-    /// Which pair of files of the folder; `None` is [`Split::Train`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub split: Option<Split>,
-    /// The images' IDX file.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub images: Option<PathBuf>,
-    /// The labels' IDX file, beside `images`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub labels: Option<PathBuf>,
-    /// Height and width, in pixels, that images are brought to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub transposed: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub attribute: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub use_labels: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub crop: Option<Crop>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub channels: Option<Channels>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub flip: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_bad: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub use_cache: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cache: Option<PathBuf>,
     pub image_size: usize,
+}
+
+impl Data {
+    /// A data set of which nothing but this is said.
+    pub const fn new(kind: DataKind, image_size: usize) -> Self {
+        Self {
+            kind,
+            path: None,
+            split: None,
+            images: None,
+            labels: None,
+            transposed: None,
+            attribute: None,
+            use_labels: None,
+            crop: None,
+            channels: None,
+            flip: None,
+            max_bad: None,
+            use_cache: None,
+            cache: None,
+            image_size,
+        }
+    }
 }
 
 /// Which plugin files may be asked for a definition.

@@ -2,6 +2,8 @@
 
 use std::{io, path::PathBuf};
 
+use super::Bad;
+
 /// An error of reading or serving data.
 #[derive(Debug, thiserror::Error)]
 pub enum DataError {
@@ -29,14 +31,24 @@ pub enum DataError {
         /// The file that was looked for.
         expected: String,
     },
+    /// The folder lacks a file of its data set.
+    #[error("{path} holds no {what}: expected `{expected}` in it", path = path.display())]
+    Missing {
+        /// The folder.
+        path: PathBuf,
+        /// What it should hold.
+        what: &'static str,
+        /// The file that was looked for.
+        expected: String,
+    },
     /// The folder has no images.
-    #[error("{path} holds no images: expected files ending in .jpg, .jpeg or .png in it or its folders", path = path.display())]
+    #[error("{path} holds no images: expected files ending in .jpg, .jpeg, .png or .webp in it or its folders", path = path.display())]
     NoImages {
         /// The folder.
         path: PathBuf,
     },
     /// More classes than a label can name.
-    #[error("{path} has {found} folders of images; at most 256 can be classes", path = path.display())]
+    #[error("{path} has {found} folders of images; at most 65536 can be classes", path = path.display())]
     TooManyClasses {
         /// The folder.
         path: PathBuf,
@@ -68,7 +80,9 @@ pub enum DataError {
         width: usize,
     },
     /// The images do not fit into memory.
-    #[error("{count} images at {size}x{size} take more than {most} GiB of memory; use a smaller data set")]
+    #[error(
+        "{count} images at {size}x{size} take more than {most} GiB of memory; write them to a cache with `tandem data prepare`"
+    )]
     TooLarge {
         /// How many images there are.
         count: usize,
@@ -77,9 +91,54 @@ pub enum DataError {
         /// The most that is taken, in GiB.
         most: usize,
     },
-    /// The images could not be resized; the library's words.
-    #[error("cannot resize the images: {0}")]
-    Resize(String),
+    /// More bad images than are left out.
+    #[error(
+        "{source_name}: {found} images so far cannot be used, more than data.max_bad = {most}; the first is {name}: {why}",
+        name = first.name, why = first.why
+    )]
+    TooManyBad {
+        /// The data set.
+        source_name: String,
+        /// How many, as far as it was read.
+        found: usize,
+        /// The limit.
+        most: usize,
+        /// The first of them.
+        first: Bad,
+    },
+    /// No image can be used.
+    #[error("{source_name}: none of its {bad} images can be used")]
+    NoneLeft {
+        /// The data set.
+        source_name: String,
+        /// How many there are.
+        bad: usize,
+    },
+    /// A cache is not what it should be.
+    #[error("cache {path}: {what}", path = path.display())]
+    Cache {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, and what to do.
+        what: String,
+    },
+    /// Another process is writing this cache.
+    #[error("cache {path}: another process is writing it; wait until it is done", path = path.display())]
+    Busy {
+        /// The file.
+        path: PathBuf,
+    },
+    /// No folder for caches is known.
+    #[error("there is no folder for caches: set data.cache, XDG_CACHE_HOME or HOME")]
+    NoPlace,
+    /// A file could not be written.
+    #[error("cannot write {path}: {source}", path = path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// The system's error.
+        source: io::Error,
+    },
     /// A batch cannot be filled.
     #[error("batch_size = {batch} is more than the {samples} images of the data set; lower it")]
     BatchSize {

@@ -5,7 +5,7 @@ use std::{
     thread::JoinHandle,
 };
 
-use super::{DataError, Dataset, Sampler, SamplerState};
+use super::{DataError, Dataset, Sampler, SamplerState, sampler::flipped};
 
 /// Batches that lie ready: enough to ride out a hiccup, few enough to forget.
 const AHEAD: usize = 4;
@@ -21,11 +21,14 @@ pub struct HostBatch {
     pub after: Option<SamplerState>,
 }
 
+/// A batch, or why there is none.
+type Ready = Result<HostBatch, DataError>;
+
 /// A thread that fills batches ahead of use.
 #[derive(Debug)]
 pub struct Prefetch {
     // Dropped first: the thread then finds nobody listening, and ends.
-    ready: Option<Receiver<HostBatch>>,
+    ready: Option<Receiver<Ready>>,
     spare: Option<SyncSender<HostBatch>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -36,9 +39,7 @@ impl Prefetch {
         Self::spawn(move |ready, spare| fill(&dataset, sampler, ready, spare))
     }
 
-    fn spawn(
-        fill: impl FnOnce(&SyncSender<HostBatch>, &Receiver<HostBatch>) + Send + 'static,
-    ) -> Result<Self, DataError> {
+    fn spawn(fill: impl FnOnce(&SyncSender<Ready>, &Receiver<HostBatch>) + Send + 'static) -> Result<Self, DataError> {
         let (to_trainer, ready) = sync_channel(AHEAD);
         let (spare, from_trainer) = sync_channel::<HostBatch>(AHEAD + 1);
         let thread = std::thread::Builder::new()
@@ -51,7 +52,7 @@ impl Prefetch {
     /// The next batch; waits for it if it is not ready.
     pub fn next_batch(&mut self) -> Result<HostBatch, DataError> {
         let received = self.ready.as_ref().and_then(|ready| ready.recv().ok());
-        received.ok_or_else(|| DataError::Worker(self.join()))
+        received.unwrap_or_else(|| Err(DataError::Worker(self.join())))
     }
 
     /// Gives a used batch's memory back.
@@ -81,24 +82,42 @@ impl Drop for Prefetch {
     }
 }
 
-fn fill(dataset: &Dataset, mut sampler: Sampler, ready: &SyncSender<HostBatch>, spare: &Receiver<HostBatch>) {
+fn fill(dataset: &Dataset, mut sampler: Sampler, ready: &SyncSender<Ready>, spare: &Receiver<HostBatch>) {
+    let mut image = vec![0; dataset.sample_len()];
     loop {
         let mut batch = match spare.try_recv() {
             Ok(used) => used,
             Err(TryRecvError::Empty) => HostBatch::default(),
             Err(TryRecvError::Disconnected) => return,
         };
-        batch.images.clear();
-        batch.labels.clear();
-        for &index in sampler.next_batch() {
-            dataset.copy_image(index as usize, &mut batch.images);
-            batch.labels.extend(dataset.label(index as usize));
-        }
-        batch.after = Some(sampler.state());
-        if ready.send(batch).is_err() {
+        let filled = fill_one(dataset, &mut sampler, &mut image, &mut batch).map(|()| batch);
+        let failed = filled.is_err();
+        if ready.send(filled).is_err() || failed {
             return;
         }
     }
+}
+
+fn fill_one(
+    dataset: &Dataset,
+    sampler: &mut Sampler,
+    image: &mut [u8],
+    batch: &mut HostBatch,
+) -> Result<(), DataError> {
+    batch.images.clear();
+    batch.labels.clear();
+    let order = sampler.next_batch().to_vec();
+    let after = sampler.state();
+    for index in order {
+        dataset.read(index as usize, image)?;
+        if dataset.flip() && flipped(after.seed, after.epoch, index) {
+            image.chunks_exact_mut(dataset.size()).for_each(<[u8]>::reverse);
+        }
+        batch.images.extend(image.iter().map(|&v| f32::from(v) / 127.5 - 1.0));
+        batch.labels.extend(dataset.label(index as usize));
+    }
+    batch.after = Some(after);
+    Ok(())
 }
 
 #[cfg(test)]
@@ -127,7 +146,7 @@ mod tests {
     #[test]
     fn a_panic_in_the_thread_is_an_error_that_says_so() {
         let mut batches = Prefetch::spawn(|ready, _| {
-            ready.send(HostBatch::default()).unwrap();
+            ready.send(Ok(HostBatch::default())).unwrap();
             panic!("no image {}", 7)
         })
         .unwrap();

@@ -68,6 +68,15 @@ impl Sampler {
     }
 }
 
+/// Whether image `index` is mirrored in this epoch: half of them are, others in each epoch. From the place alone, so that a
+/// resumed run mirrors the same ones.
+pub fn flipped(seed: u64, epoch: u64, index: u32) -> bool {
+    // Another stream than the shuffle's.
+    let mut random = SplitMix(!seed ^ epoch.wrapping_mul(0xD134_2543_DE82_EF95));
+    let of_epoch = random.next();
+    SplitMix(of_epoch ^ u64::from(index)).next() >> 63 == 1
+}
+
 /// SplitMix64 (Steele, Lea & Flood 2014): small, and the same everywhere and for ever.
 struct SplitMix(u64);
 

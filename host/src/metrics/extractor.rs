@@ -229,7 +229,7 @@ mod tests {
         for size in [32, 64] {
             let digits = Dataset::digits(size).unwrap();
             let some = 500;
-            let images = Tensor::from_slice(&digits.images()[..some * size * size]);
+            let images = Tensor::from_slice(&digits.pixels()[..some * size * size]);
             let given = extractor.extract(&images.reshape([some as i64, 1, size as i64, size as i64])).unwrap();
             let labels: Vec<i64> = digits.labels()[..some].iter().map(|&l| i64::from(l)).collect();
             let right = given.logits.unwrap().argmax(1, false).eq_tensor(&Tensor::from_slice(&labels));

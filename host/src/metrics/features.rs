@@ -85,7 +85,7 @@ mod tests {
     fn batches_do_not_show_and_what_is_not_needed_is_not_kept() {
         let extractor = Extractor::open(MNIST_CLASSIFIER, None, None, Device::Cpu).unwrap();
         let digits = crate::data::Dataset::digits(32).unwrap();
-        let images = Tensor::from_slice(&digits.images()[..200 * 1024]).reshape([200, 1, 32, 32]);
+        let images = Tensor::from_slice(&digits.pixels()[..200 * 1024]).reshape([200, 1, 32, 32]);
         let gather = |batch, keep| {
             let mut collector = Collector::new(&extractor, 200, keep, keep).unwrap();
             images.split(batch, 0).iter().for_each(|some| collector.add(some).unwrap());

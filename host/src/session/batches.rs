@@ -4,12 +4,15 @@ use tch::{Device, Kind, Tensor};
 
 use super::SessionError;
 use crate::{
-    data::{Dataset, Prefetch, Sampler, SamplerState},
+    data::{Dataset, Prefetch, Sampler, SamplerState, flipped},
     train::{Batch, phase},
 };
 
 /// What a data set may take of a CUDA device's memory to lie there: 8-bit images, so that 650,000 of 32x32 in colour do.
 const MOST_RESIDENT: usize = 2 << 30;
+
+/// Images that are copied to the device at a time.
+const CHUNK: usize = 4096;
 
 /// Where the images are.
 #[derive(Debug)]
@@ -23,6 +26,8 @@ enum Source {
         /// 127.5; a tensor, since by a number CUDA divides as it multiplies by the inverse.
         half: Tensor,
         sampler: Sampler,
+        /// Whether half of the images are mirrored.
+        flip: bool,
     },
 }
 
@@ -42,7 +47,8 @@ impl Batches {
         position: SamplerState,
         device: Device,
     ) -> Result<Self, SessionError> {
-        let resident = matches!(device, Device::Cuda(_)) && dataset.images().len() <= MOST_RESIDENT;
+        let bytes = dataset.len() * dataset.sample_len();
+        let resident = matches!(device, Device::Cuda(_)) && bytes <= MOST_RESIDENT;
         Self::from(dataset, batch, position, device, resident)
     }
 
@@ -56,13 +62,15 @@ impl Batches {
         let (channels, size) = (dataset.channels() as i64, dataset.size() as i64);
         let sampler = Sampler::new(dataset.len(), batch, position)?;
         let source = if resident {
-            let all = [dataset.len() as i64, channels, size, size];
-            let images = Tensor::f_from_slice(dataset.images())?.f_reshape(all)?.f_to_device(device)?;
+            let images = onto_device(&dataset, device)?;
             let labels = (!dataset.labels().is_empty())
-                .then(|| Tensor::f_from_slice(dataset.labels())?.f_to_kind(Kind::Int64)?.f_to_device(device))
+                .then(|| {
+                    let labels: Vec<i64> = dataset.labels().iter().map(|&l| l.into()).collect();
+                    Tensor::f_from_slice(&labels)?.f_to_device(device)
+                })
                 .transpose()?;
             let half = Tensor::f_full([0_i64; 0], 127.5, (Kind::Float, device))?;
-            Source::Resident { images, labels, half, sampler }
+            Source::Resident { images, labels, half, sampler, flip: dataset.flip() }
         } else {
             Source::Host(Prefetch::start(dataset, sampler)?)
         };
@@ -89,17 +97,40 @@ impl Batches {
                 prefetch.recycle(batch);
                 Ok(Batch { images, labels })
             }
-            Source::Resident { images, labels, half, sampler } => {
-                let indices: Vec<i64> = sampler.next_batch().iter().map(|&i| i.into()).collect();
-                self.position = sampler.state();
+            Source::Resident { images, labels, half, sampler, flip } => {
+                let order = sampler.next_batch().to_vec();
+                let after = sampler.state();
+                self.position = after;
+                let indices: Vec<i64> = order.iter().map(|&i| i.into()).collect();
                 let indices = onto(self.device, Tensor::f_from_slice(&indices)?)?;
                 let pick = |of: &Tensor| of.f_index_select(0, &indices);
+                let mut images = pick(images)?;
+                if *flip {
+                    let mirrored: Vec<bool> = order.iter().map(|&i| flipped(after.seed, after.epoch, i)).collect();
+                    let mirrored = onto(self.device, Tensor::f_from_slice(&mirrored)?.f_reshape([-1, 1, 1, 1])?)?;
+                    images = images.f_flip([3])?.f_where_self(&mirrored, &images)?;
+                }
                 // To [-1, 1] as the data's thread does it.
-                let images = pick(images)?.f_to_kind(Kind::Float)?.f_div(half)?.f_sub_scalar(1.0)?;
+                let images = images.f_to_kind(Kind::Float)?.f_div(half)?.f_sub_scalar(1.0)?;
                 Ok(Batch { images, labels: labels.as_ref().map(pick).transpose()? })
             }
         }
     }
+}
+
+/// All images as they are, 8-bit `[N, C, H, W]`.
+fn onto_device(dataset: &Dataset, device: Device) -> Result<Tensor, SessionError> {
+    let (channels, size) = (dataset.channels() as i64, dataset.size() as i64);
+    let all = Tensor::f_empty([dataset.len() as i64, channels, size, size], (Kind::Uint8, device))?;
+    let mut at = 0;
+    for chunk in dataset.chunks(CHUNK) {
+        let (images, _) = chunk?;
+        let images = Tensor::f_from_slice(&images)?.f_reshape([-1, channels, size, size])?;
+        let count = images.size()[0];
+        all.f_narrow(0, at, count)?.f_copy_(&images)?;
+        at += count;
+    }
+    Ok(all)
 }
 
 /// A copy that the host does not wait for: from pinned memory, behind the device's other work.

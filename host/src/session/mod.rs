@@ -6,6 +6,7 @@ mod batches;
 mod bench;
 mod board;
 mod checkpoint;
+mod data;
 mod device;
 mod error;
 mod evaluate;
@@ -19,6 +20,7 @@ mod training;
 
 pub use arrays::to_array;
 pub use bench::{Measured, Plan, Spread, bench};
+pub use data::{open as open_data, spec as data_spec};
 pub use device::{loaded_from, resolve as resolve_device, set_up};
 pub use error::SessionError;
 pub use evaluate::{

@@ -11,7 +11,7 @@ use tandem_plugin_api::{
 
 use super::SessionError;
 use crate::{
-    config::{self, Config, ConfigError, DataKind, PluginChoice, PluginDefaults, Resolved, Sources, Split},
+    config::{self, Config, ConfigError, PluginChoice, PluginDefaults, Resolved, Sources},
     data::Dataset,
     plugin::{PluginFile, SearchPath},
     run::PluginRecord,
@@ -44,7 +44,7 @@ impl Prepared {
 pub fn prepare(sources: &Sources, plugin_path: &[PathBuf]) -> Result<Prepared, SessionError> {
     let choice = sources.plugin_choice()?;
     let plugin = find_plugin(sources, &choice, plugin_path)?;
-    let dataset = open(&choice.data)?;
+    let dataset = super::data::open(&choice.data)?;
     let gan = plugin.declare(images(&dataset), &options(&choice.options)?)?;
     let (resolved, gan) = prepare_for(sources, &plugin, gan, choice.stages)?;
     Ok(Prepared { definition: to_json(&gan)?, plugin: record(&plugin), resolved, gan, dataset })
@@ -83,23 +83,6 @@ pub fn prepare_for(
 /// The facts of a data set that a plugin is told.
 pub(super) fn images(dataset: &Dataset) -> Images {
     Images { channels: dataset.channels() as i64, size: dataset.size() as i64, classes: dataset.classes() as i64 }
-}
-
-/// The images of a configuration.
-pub(super) fn open(data: &config::Data) -> Result<Dataset, SessionError> {
-    Ok(match (data.kind, &data.path, &data.images) {
-        (DataKind::Digits, ..) => Dataset::digits(data.image_size)?,
-        (DataKind::Mnist, _, Some(images)) => Dataset::idx(images, data.labels.as_ref(), data.image_size)?,
-        // The configuration's check has seen to it that the path is set.
-        (DataKind::Folder, path, _) => {
-            Dataset::folder(path.as_deref().unwrap_or_else(|| ".".as_ref()), data.image_size)?
-        }
-        (DataKind::Mnist, path, None) => {
-            let split = if data.split == Some(Split::Test) { "t10k" } else { "train" };
-            // The configuration's check has seen to it that one of the two is set.
-            Dataset::mnist(path.as_deref().unwrap_or_else(|| ".".as_ref()), split, data.image_size)?
-        }
-    })
 }
 
 /// A TOML table as the values that cross to a plugin.

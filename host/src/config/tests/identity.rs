@@ -62,6 +62,15 @@ fn another_value(key: &str) -> Option<&'static [&'static str]> {
         "data.kind" | "data.path" => &["data.kind=mnist", "data.path=/x"],
         "data.split" => &["data.kind=mnist", "data.path=/x", "data.split=test"],
         "data.images" | "data.labels" => &["data.kind=mnist", "data.images=/x", "data.labels=/y"],
+        "data.transposed" => &["data.kind=mnist", "data.path=/x", "data.transposed=true"],
+        "data.attribute" => &["data.kind=celeba", "data.path=/x", "data.attribute=Male"],
+        "data.crop" => &["data.kind=folder", "data.path=/x", "data.crop=resize-center"],
+        "data.use_labels" => &["data.use_labels=false"],
+        "data.channels" => &["data.channels=rgb"],
+        "data.flip" => &["data.flip=true"],
+        "data.max_bad" => &["data.max_bad=3"],
+        "data.use_cache" => &["data.use_cache=false"],
+        "data.cache" => &["data.cache=/x"],
         "generator.learning_rate" => &["generator.learning_rate=1"],
         "generator.betas" => &["generator.betas=[0, 0.9]"],
         "discriminator.eps" => &["discriminator.eps=1e-9"],
@@ -141,7 +150,7 @@ fn option_value() -> impl Strategy<Value = toml::Value> {
 fn data() -> impl Strategy<Value = Data> {
     let file = || "/[^\0\n/.]{1,12}".prop_map(PathBuf::from);
     let split = prop::option::of(prop_oneof![Just(Split::Train), Just(Split::Test)]);
-    let none = |kind, image_size| Data { kind, path: None, split: None, images: None, labels: None, image_size };
+    let none = |kind, image_size| Data::new(kind, image_size);
     prop_oneof![
         (8_usize..1024).prop_map(move |size| none(DataKind::Digits, size)),
         (8_usize..1024, file()).prop_map(move |(size, path)| Data { path: Some(path), ..none(DataKind::Folder, size) }),

@@ -1,6 +1,7 @@
 //! The images that are evaluated, and those that they are evaluated against: 8-bit, of one size, in memory.
 
 use std::{
+    borrow::Cow,
     fs,
     ops::Range,
     path::{Path, PathBuf},
@@ -8,7 +9,7 @@ use std::{
 
 use tch::Tensor;
 
-use super::super::{SessionError, prepare::open};
+use super::super::{SessionError, data::open};
 use crate::{
     config::{Data, DataKind, Sources, Split},
     data::{DataError, Dataset},
@@ -21,9 +22,9 @@ pub struct Images<'a> {
     /// What they are called: data set and split, or folder.
     pub name: String,
     /// `[n, c, size, size]`, plane by plane.
-    pub pixels: &'a [u8],
+    pub pixels: Pixels<'a>,
     /// `[n]`; empty without any.
-    pub labels: &'a [u8],
+    pub labels: &'a [u16],
     /// 1 or 3.
     pub channels: usize,
     /// Height and width.
@@ -32,30 +33,60 @@ pub struct Images<'a> {
     pub resize: String,
 }
 
+/// Where pixels are read from.
+#[derive(Debug, Clone, Copy)]
+pub enum Pixels<'a> {
+    /// Memory.
+    Slice(&'a [u8]),
+    /// A data set, which may be larger than memory.
+    Dataset(&'a Dataset),
+}
+
 impl<'a> Images<'a> {
     /// A data set's, at its own size.
     pub fn of(dataset: &'a Dataset, name: impl Into<String>) -> Self {
         let (channels, size) = (dataset.channels(), dataset.size());
-        let (pixels, labels) = (dataset.images(), dataset.labels());
+        let (pixels, labels) = (Pixels::Dataset(dataset), dataset.labels());
         Self { name: name.into(), pixels, labels, channels, size, resize: as_is(size) }
     }
 
     /// How many there are.
-    pub const fn len(&self) -> usize {
-        self.pixels.len() / (self.channels * self.size * self.size)
+    pub fn len(&self) -> usize {
+        match self.pixels {
+            Pixels::Slice(pixels) => pixels.len() / self.sample(),
+            Pixels::Dataset(dataset) => dataset.len(),
+        }
+    }
+
+    const fn sample(&self) -> usize {
+        self.channels * self.size * self.size
     }
 
     /// Whether there are none.
-    pub const fn is_empty(&self) -> bool {
-        self.pixels.is_empty()
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The pixels of some of them.
+    pub(super) fn bytes(&self, range: Range<usize>) -> Result<Cow<'a, [u8]>, SessionError> {
+        let sample = self.sample();
+        Ok(match self.pixels {
+            Pixels::Slice(pixels) => Cow::Borrowed(&pixels[range.start * sample..range.end * sample]),
+            Pixels::Dataset(dataset) => {
+                let mut bytes = vec![0; range.len() * sample];
+                for (index, image) in range.zip(bytes.chunks_exact_mut(sample)) {
+                    dataset.read(index, image)?;
+                }
+                Cow::Owned(bytes)
+            }
+        })
     }
 
     /// Some of them, as a tensor.
     pub fn batch(&self, range: &Range<i64>) -> Result<Tensor, SessionError> {
-        let sample = self.channels * self.size * self.size;
-        let some = &self.pixels[range.start as usize * sample..range.end as usize * sample];
+        let some = self.bytes(range.start as usize..range.end as usize)?;
         let (channels, size) = (self.channels as i64, self.size as i64);
-        Ok(Tensor::f_from_slice(some)?.f_reshape([range.end - range.start, channels, size, size])?)
+        Ok(Tensor::f_from_slice(&some)?.f_reshape([range.end - range.start, channels, size, size])?)
     }
 }
 
@@ -102,14 +133,14 @@ impl Against {
 }
 
 const fn digits(image_size: usize) -> Data {
-    Data { kind: DataKind::Digits, path: None, split: None, images: None, labels: None, image_size }
+    Data::new(DataKind::Digits, image_size)
 }
 
 /// The real images at `size`, and what they are called.
 pub fn real_images(against: &Against, size: usize) -> Result<(Dataset, String), SessionError> {
     match against {
         Against::Data(data) => Ok((open(&Data { image_size: size, ..data.clone() })?, name_of(data))),
-        Against::Folder(path) => Ok((Dataset::folder(path, size)?, last(path))),
+        Against::Folder(path) => Ok((folder(path, size)?, last(path))),
     }
 }
 
@@ -139,7 +170,13 @@ pub fn folder_to_evaluate(path: &Path, size: Option<usize>) -> Result<(Dataset, 
     let size = size.unwrap_or(width.min(height) as usize);
     let resized = sizes.iter().any(|&(w, h)| (w as usize, h as usize) != (size, size));
     let said = if resized { format!("cropped to squares, bilinear to {}", as_is(size)) } else { as_is(size) };
-    Ok((Dataset::folder(path, size)?, said))
+    Ok((folder(path, size)?, said))
+}
+
+/// The images of a folder, their central squares at this size; decoded anew, as a folder of samples changes.
+fn folder(path: &Path, size: usize) -> Result<Dataset, SessionError> {
+    let data = Data { path: Some(path.to_owned()), use_cache: Some(false), ..Data::new(DataKind::Folder, size) };
+    open(&data)
 }
 
 /// Width and height of every image below a folder, from the files' heads.

@@ -57,7 +57,7 @@ pub struct Evaluator {
     extractor: Extractor,
     metrics: Vec<Metric>,
     real: Real,
-    labels: Vec<u8>,
+    labels: Vec<u16>,
     plan: EvaluationPlan,
 }
 
@@ -112,7 +112,7 @@ impl Evaluator {
     }
 
     /// Draws labels for a conditional G from these instead of the real images'.
-    pub fn with_labels(mut self, labels: Vec<u8>) -> Self {
+    pub fn with_labels(mut self, labels: Vec<u16>) -> Self {
         self.labels = labels;
         self
     }
@@ -230,7 +230,7 @@ fn quantised(images: &Tensor) -> Result<Tensor, SessionError> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{images::Pixels, *};
     use crate::{
         data::Dataset,
         metrics::{MNIST_CLASSIFIER, distance},
@@ -253,7 +253,7 @@ mod tests {
     /// A few hundred digits of the shipped ones.
     fn some(digits: &Dataset, range: Range<usize>) -> Images<'_> {
         Images {
-            pixels: &digits.images()[range.start * 1024..range.end * 1024],
+            pixels: Pixels::Slice(&digits.pixels()[range.start * 1024..range.end * 1024]),
             labels: &digits.labels()[range],
             ..Images::of(digits, "digits")
         }
@@ -275,7 +275,7 @@ mod tests {
         let other = of(&some(&digits, 600..1200));
         assert!(other[0] > 0.0 && other[1].abs() < 0.05 && other[3] > 0.5 && other[4] > 0.5, "{other:?}");
         let noise: Vec<u8> = (0..600 * 1024_u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
-        let bad = of(&Images { pixels: &noise, ..some(&digits, 0..600) });
+        let bad = of(&Images { pixels: Pixels::Slice(&noise), ..some(&digits, 0..600) });
         assert!(bad[0] > 10.0 * other[0] && bad[1] > 0.1 && bad[3] == 0.0 && bad[6] == 0.0, "{bad:?}");
     }
 

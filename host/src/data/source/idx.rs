@@ -3,40 +3,123 @@
 use std::{
     fs::{self, File},
     io::{self, BufRead, BufReader, Read},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use flate2::bufread::GzDecoder;
 
-use super::DataError;
+use super::{Content, Labels, Opened, Samples, Split};
+use crate::data::{DataError, MOST_BYTES, Transform};
 
-/// Data sets beyond this are none that anyone trains on from memory.
-pub(super) const MOST_BYTES: usize = 4 << 30;
+/// The digits that ship with Tandem: MNIST's test split (see `assets/digits/NOTICE.md`).
+const DIGITS: (&[u8], &[u8]) = (
+    include_bytes!("../../../assets/digits/t10k-images-idx3-ubyte.gz"),
+    include_bytes!("../../../assets/digits/t10k-labels-idx1-ubyte.gz"),
+);
 
 /// Images as they lie in the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Images {
+pub(in crate::data) struct Images {
     /// How many.
-    pub count: usize,
+    pub(in crate::data) count: usize,
     /// Pixels from top to bottom.
-    pub height: usize,
+    pub(in crate::data) height: usize,
     /// Pixels from left to right.
-    pub width: usize,
+    pub(in crate::data) width: usize,
     /// `count · height · width` grey values, row by row.
-    pub pixels: Vec<u8>,
+    pub(in crate::data) pixels: Vec<u8>,
 }
 
-/// Reads `idx3-ubyte` images.
-pub fn read_images(path: &Path) -> Result<Images, DataError> {
-    parse_images(open(path)?, path)
+/// The shipped digits.
+pub(super) fn digits(transform: &Transform) -> Result<Opened, DataError> {
+    let images = parse_images(DIGITS.0, Path::new("the shipped digits"))?;
+    let labels = parse_labels(DIGITS.1, Path::new("the shipped labels"))?;
+    Idx { images, path: "the shipped digits".into(), transposed: false }.with(labels, transform)
 }
 
-/// Reads `idx1-ubyte` labels.
-pub fn read_labels(path: &Path) -> Result<Vec<u8>, DataError> {
-    parse_labels(open(path)?, path)
+/// A split's images and labels in a folder, under MNIST's usual names or EMNIST's, gzipped or not.
+pub(super) fn pair(folder: &Path, split: Split) -> Result<(PathBuf, PathBuf), DataError> {
+    let usual = if split == Split::Test { "t10k" } else { "train" };
+    let find = |rest: &str| {
+        let there =
+            |name: &str| [folder.join(name), folder.join(format!("{name}.gz"))].into_iter().find(|p| p.exists());
+        let expected = format!("{usual}-{rest}");
+        there(&expected)
+            .or_else(|| emnist(folder, &format!("-{}-{rest}", split.name())))
+            .ok_or_else(|| DataError::NotFound { path: folder.to_owned(), expected })
+    };
+    Ok((find("images-idx3-ubyte")?, find("labels-idx1-ubyte")?))
 }
 
-fn open(path: &Path) -> Result<BufReader<File>, DataError> {
+/// The one file of a folder whose name begins with `emnist` and ends so, gzipped or not.
+fn emnist(folder: &Path, ending: &str) -> Option<PathBuf> {
+    let fits = |path: &PathBuf| {
+        let name = path.file_name().and_then(|n| n.to_str()).unwrap_or_default();
+        name.starts_with("emnist") && name.strip_suffix(".gz").unwrap_or(name).ends_with(ending)
+    };
+    let mut found = fs::read_dir(folder).ok()?.filter_map(|entry| Some(entry.ok()?.path())).filter(fits);
+    let first = found.next()?;
+    found.next().is_none().then_some(first)
+}
+
+/// An images' file, with or without a labels' file beside it.
+pub(super) fn open(
+    images: &Path,
+    labels: Option<&PathBuf>,
+    transposed: bool,
+    transform: &Transform,
+) -> Result<Opened, DataError> {
+    let found = Idx { images: parse_images(reader(images)?, images)?, path: images.to_owned(), transposed };
+    let Some(path) = labels else { return found.with(Vec::new(), transform) };
+    let of_images = parse_labels(reader(path)?, path)?;
+    if of_images.len() != found.images.count {
+        return Err(DataError::LabelCount {
+            images: images.display().to_string(),
+            labels: path.display().to_string(),
+            expected: found.images.count,
+            found: of_images.len(),
+        });
+    }
+    found.with(of_images, transform)
+}
+
+struct Idx {
+    images: Images,
+    path: PathBuf,
+    transposed: bool,
+}
+
+impl Idx {
+    fn with(self, labels: Vec<u8>, transform: &Transform) -> Result<Opened, DataError> {
+        transform.check_digits(self.images.height, self.images.width)?;
+        let labels = Labels { of: labels.into_iter().map(u16::from).collect(), names: Vec::new() };
+        Ok(Opened { samples: Box::new(self), labels })
+    }
+}
+
+impl Samples for Idx {
+    fn len(&self) -> usize {
+        self.images.count
+    }
+
+    fn name(&self, index: usize) -> String {
+        format!("{}, image {index}", self.path.display())
+    }
+
+    fn read(&self, index: usize, buffer: &mut Vec<u8>) -> Result<Content, String> {
+        let &Images { height, width, ref pixels, .. } = &self.images;
+        let image = &pixels[index * height * width..(index + 1) * height * width];
+        buffer.clear();
+        if self.transposed {
+            buffer.extend((0..width).flat_map(|x| (0..height).map(move |y| image[y * width + x])));
+            return Ok(Content::Raw { width: height, height: width, channels: 1 });
+        }
+        buffer.extend_from_slice(image);
+        Ok(Content::Raw { width, height, channels: 1 })
+    }
+}
+
+fn reader(path: &Path) -> Result<BufReader<File>, DataError> {
     let failed = |source| DataError::Read { path: path.to_owned(), source };
     // Before it is opened: opening a pipe would wait for its writer.
     if !fs::metadata(path).map_err(failed)?.is_file() {
@@ -45,12 +128,12 @@ fn open(path: &Path) -> Result<BufReader<File>, DataError> {
     File::open(path).map(BufReader::new).map_err(failed)
 }
 
-pub(super) fn parse_images(source: impl BufRead, path: &Path) -> Result<Images, DataError> {
+pub(in crate::data) fn parse_images(source: impl BufRead, path: &Path) -> Result<Images, DataError> {
     let ([count, height, width], pixels) = parse(source, path)?;
     Ok(Images { count, height, width, pixels })
 }
 
-pub(super) fn parse_labels(source: impl BufRead, path: &Path) -> Result<Vec<u8>, DataError> {
+fn parse_labels(source: impl BufRead, path: &Path) -> Result<Vec<u8>, DataError> {
     let ([_], labels) = parse(source, path)?;
     Ok(labels)
 }
@@ -207,9 +290,9 @@ mod tests {
     #[test]
     fn what_is_no_file_is_refused() {
         let folder = tempfile::tempdir().unwrap();
-        let message = read_images(folder.path()).unwrap_err().to_string();
+        let message = reader(folder.path()).unwrap_err().to_string();
         assert!(message.ends_with("it is not a regular file"), "{message}");
-        let message = read_labels(&folder.path().join("none")).unwrap_err().to_string();
+        let message = reader(&folder.path().join("none")).unwrap_err().to_string();
         assert!(message.starts_with("cannot read ") && message.contains("No such file"), "{message}");
     }
 

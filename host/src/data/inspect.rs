@@ -1,0 +1,140 @@
+//! What a data set is, before anybody trains on it: kind, images, sizes, classes, and what is wrong.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::{
+    Bad, DataError, Source, Transform,
+    cache::Cache,
+    picture::{Picture, header},
+    source::{Content, Labels, Opened},
+};
+
+/// Images whose headers are looked at where not all are asked for, spread evenly.
+const LOOKED_AT: usize = 1000;
+
+/// What a data set is.
+#[derive(Debug, Clone, Serialize)]
+pub struct Report {
+    /// The source, in words: kind and place.
+    pub source: String,
+    /// How many images there are.
+    pub images: usize,
+    /// How many of them were looked at.
+    pub looked_at: usize,
+    /// Whether those were decoded, not only their headers read.
+    pub decoded: bool,
+    /// Images by `WIDTHxHEIGHT` of those that were looked at.
+    pub sizes: BTreeMap<String, usize>,
+    /// Images by file format and colour of those that were looked at.
+    pub formats: BTreeMap<String, usize>,
+    /// Images in each class, by number; empty without labels.
+    pub classes: Vec<Class>,
+    /// What is wrong, image by image.
+    pub bad: Vec<Bad>,
+    /// Of a cache: what was done to its images.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub transform: Option<Transform>,
+    /// Of a cache: where it was made from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub made_from: Option<String>,
+}
+
+/// A class.
+#[derive(Debug, Clone, Serialize)]
+pub struct Class {
+    /// Its name, or its number where it has none.
+    pub name: String,
+    /// Its images.
+    pub images: usize,
+}
+
+/// Looks at a data set: at the headers of a thousand images, or, with `all`, at every image whole.
+pub fn inspect(source: &Source, all: bool) -> Result<Report, DataError> {
+    if let Source::Cache(path) = source {
+        return inspect_cache(source, &Cache::open(path)?);
+    }
+    // No size is asked for here, so none can be refused.
+    let any = Transform { image_size: 0, crop: super::Crop::None, channels: 3 };
+    let Opened { samples, labels } = source.open(&source.files()?, &any)?;
+    let count = samples.len();
+    let mut report = Report::new(source, count, &labels);
+    report.decoded = all;
+    let step = if all { 1 } else { count.div_ceil(LOOKED_AT).max(1) };
+    let mut buffer = Vec::new();
+    for index in (0..count).step_by(step) {
+        report.looked_at += 1;
+        let seen = samples.read(index, &mut buffer).and_then(|content| match content {
+            Content::Raw { width, height, channels } => {
+                let colour = if channels == 1 { "grey" } else { "RGB" };
+                Ok((width, height, format!("pixels, {colour}")))
+            }
+            Content::Encoded => {
+                let header = header(&buffer)?;
+                if all {
+                    Picture::decode(&buffer)?;
+                }
+                Ok((header.width, header.height, format!("{}, {}", header.format, header.colour)))
+            }
+        });
+        match seen {
+            Ok((width, height, format)) => {
+                *report.sizes.entry(format!("{width}x{height}")).or_default() += 1;
+                *report.formats.entry(format).or_default() += 1;
+            }
+            Err(why) => report.bad.push(Bad { name: samples.name(index), why }),
+        }
+    }
+    Ok(report)
+}
+
+/// All of its images are read and checked against their sums: that is quick.
+fn inspect_cache(source: &Source, cache: &Cache) -> Result<Report, DataError> {
+    let about = &cache.about;
+    let labels = Labels { of: cache.labels.clone(), names: about.class_names.clone() };
+    let mut report = Report::new(source, cache.sums.len(), &labels);
+    let mut image = vec![0; about.transform.sample_len()];
+    for index in 0..cache.sums.len() {
+        if let Err(error) = cache.read(index, &mut image) {
+            report.bad.push(Bad { name: format!("image {index}"), why: error.to_string() });
+        }
+    }
+    let size = about.transform.image_size;
+    report.sizes.insert(format!("{size}x{size}"), report.images);
+    report.formats.insert(about.transform.to_string(), report.images);
+    report.looked_at = report.images;
+    report.decoded = true;
+    (report.transform, report.made_from) = (Some(about.transform), Some(about.source.clone()));
+    Ok(report)
+}
+
+impl Report {
+    fn new(source: &Source, images: usize, labels: &Labels) -> Self {
+        let mut counts = vec![0; labels.names.len()];
+        for &label in &labels.of {
+            if counts.len() <= usize::from(label) {
+                counts.resize(usize::from(label) + 1, 0);
+            }
+            counts[usize::from(label)] += 1;
+        }
+        let name = |i: usize| labels.names.get(i).cloned().unwrap_or_else(|| i.to_string());
+        let class = |(i, images)| Class { name: name(i), images };
+        Self {
+            source: source.describe(),
+            images,
+            looked_at: 0,
+            decoded: false,
+            sizes: BTreeMap::new(),
+            formats: BTreeMap::new(),
+            classes: if labels.of.is_empty() {
+                Vec::new()
+            } else {
+                counts.into_iter().enumerate().map(class).collect()
+            },
+            bad: Vec::new(),
+            transform: None,
+            made_from: None,
+        }
+    }
+}

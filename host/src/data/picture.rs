@@ -1,0 +1,143 @@
+//! From an image file's bytes to pixels: JPEG, PNG and WebP, turned as their EXIF says, on white where they are transparent.
+//! A file that is cut short or damaged is refused, never shown with its missing part grey.
+
+use std::io::Cursor;
+
+use image::{DynamicImage, GrayImage, ImageDecoder as _, ImageReader, RgbImage, RgbaImage, metadata::Orientation};
+use zune_jpeg::{
+    JpegDecoder,
+    zune_core::{bytestream::ZCursor, colorspace::ColorSpace, options::DecoderOptions},
+};
+
+/// More pixels than any photograph has; a header may promise 2³² of them.
+const MOST_PIXELS: usize = 1 << 28;
+
+/// An image of grey (one channel) or RGB (three) values, pixel by pixel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Picture {
+    pub(super) width: usize,
+    pub(super) height: usize,
+    pub(super) channels: usize,
+    pub(super) pixels: Vec<u8>,
+}
+
+/// What a file's header says of its image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Header {
+    /// After turning it as EXIF says.
+    pub(super) width: usize,
+    /// After turning it as EXIF says.
+    pub(super) height: usize,
+    /// `JPEG`, `PNG` or `WebP`.
+    pub(super) format: &'static str,
+    /// `grey`, `RGB`, with or without `alpha`.
+    pub(super) colour: String,
+}
+
+impl Picture {
+    /// Decodes a file; otherwise what is wrong with it.
+    pub(super) fn decode(bytes: &[u8]) -> Result<Self, String> {
+        let image = if bytes.starts_with(&[0xff, 0xd8]) { jpeg(bytes)? } else { other(bytes)? };
+        Ok(Self::of(image))
+    }
+
+    fn of(image: DynamicImage) -> Self {
+        let (width, height) = (image.width() as usize, image.height() as usize);
+        let (channels, pixels) = if image.color().has_alpha() {
+            (3, on_white(&image.into_rgba8()))
+        } else if image.color().has_color() {
+            (3, image.into_rgb8().into_raw())
+        } else {
+            (1, image.into_luma8().into_raw())
+        };
+        Self { width, height, channels, pixels }
+    }
+}
+
+/// Reads no more than the header.
+pub(super) fn header(bytes: &[u8]) -> Result<Header, String> {
+    let reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format().map_err(|e| e.to_string())?;
+    let format = match reader.format() {
+        Some(image::ImageFormat::Jpeg) => "JPEG",
+        Some(image::ImageFormat::Png) => "PNG",
+        Some(image::ImageFormat::WebP) => "WebP",
+        _ => return Err("neither a JPEG, a PNG nor a WebP file".into()),
+    };
+    let mut decoder = reader.into_decoder().map_err(|e| e.to_string())?;
+    let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
+    let (width, height) = decoder.dimensions();
+    let (width, height) = if orientation.to_exif() > 4 { (height, width) } else { (width, height) };
+    let kind = decoder.color_type();
+    let colour = if kind.has_color() { "RGB" } else { "grey" };
+    let alpha = if kind.has_alpha() { " with alpha" } else { "" };
+    Ok(Header { width: width as usize, height: height as usize, format, colour: format!("{colour}{alpha}") })
+}
+
+/// Straight through its decoder, which `image` would make forgiving: it fills what is missing with grey.
+fn jpeg(bytes: &[u8]) -> Result<DynamicImage, String> {
+    let options = DecoderOptions::default().set_max_width(1 << 16).set_max_height(1 << 16);
+    let image = match decode_jpeg(bytes, options.set_strict_mode(true)) {
+        // Some cameras leave them, and they harm nothing.
+        Err(why) if why.contains("Extra bytes between headers") => decode_jpeg(bytes, options.set_strict_mode(false)),
+        other => other,
+    }?;
+    // The decoder does not miss the end of the last rows.
+    let last = |marker: u8| bytes.windows(2).rposition(|pair| pair == [0xff, marker]);
+    if last(0xd9) < last(0xda) {
+        return Err("truncated: its end marker is missing".into());
+    }
+    Ok(image)
+}
+
+fn decode_jpeg(bytes: &[u8], options: DecoderOptions) -> Result<DynamicImage, String> {
+    let words = |e: zune_jpeg::errors::DecodeErrors| e.to_string();
+    let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes), options);
+    decoder.decode_headers().map_err(words)?;
+    let (width, height) = decoder.dimensions().ok_or("it has no size")?;
+    check_size(width, height)?;
+    let grey = decoder.input_colorspace() == Some(ColorSpace::Luma);
+    let wanted = if grey { ColorSpace::Luma } else { ColorSpace::RGB };
+    decoder.set_options(options.jpeg_set_out_colorspace(wanted));
+    let pixels = decoder.decode().map_err(words)?;
+    let (w, h) = (width as u32, height as u32);
+    let image = if grey {
+        GrayImage::from_raw(w, h, pixels).map(DynamicImage::ImageLuma8)
+    } else {
+        RgbImage::from_raw(w, h, pixels).map(DynamicImage::ImageRgb8)
+    };
+    let mut image = image.ok_or("its pixels are not as many as its size says")?;
+    if let Some(orientation) = decoder.exif().and_then(|exif| Orientation::from_exif_chunk(exif)) {
+        image.apply_orientation(orientation);
+    }
+    Ok(image)
+}
+
+fn other(bytes: &[u8]) -> Result<DynamicImage, String> {
+    let words = |e: image::ImageError| e.to_string();
+    let reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format().map_err(|e| e.to_string())?;
+    if reader.format().is_none() {
+        return Err("neither a JPEG, a PNG nor a WebP file".into());
+    }
+    let mut decoder = reader.into_decoder().map_err(words)?;
+    let (width, height) = decoder.dimensions();
+    check_size(width as usize, height as usize)?;
+    let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
+    let mut image = DynamicImage::from_decoder(decoder).map_err(words)?;
+    image.apply_orientation(orientation);
+    Ok(image)
+}
+
+fn check_size(width: usize, height: usize) -> Result<(), String> {
+    if width == 0 || height == 0 || width.saturating_mul(height) > MOST_PIXELS {
+        return Err(format!("its size, {width}x{height}, is absurd: at most {MOST_PIXELS} pixels are read"));
+    }
+    Ok(())
+}
+
+fn on_white(image: &RgbaImage) -> Vec<u8> {
+    let blend = |value: u8, alpha: u8| {
+        let (value, alpha) = (u32::from(value), u32::from(alpha));
+        ((value * alpha + 255 * (255 - alpha) + 127) / 255) as u8
+    };
+    image.pixels().flat_map(|p| [0, 1, 2].map(|c| blend(p.0[c], p.0[3]))).collect()
+}

@@ -1,0 +1,278 @@
+//! Data sets of every kind, made here: looked into, brought into caches, trained on; and what is wrong with them, told.
+#![expect(clippy::unwrap_used, reason = "tests: a panic is the report")]
+
+use std::{
+    fs,
+    io::{Cursor, Read as _, Write as _},
+    path::PathBuf,
+};
+
+use image::{DynamicImage, ImageFormat, Rgb, RgbImage};
+use predicates::{prelude::PredicateBooleanExt as _, str::contains};
+use serde_json::Value;
+use tandem_tests::{root, tandem};
+
+/// A folder with data, a cache of its own and a config.
+struct Place {
+    folder: tempfile::TempDir,
+}
+
+impl Place {
+    fn new() -> Self {
+        Self { folder: tempfile::tempdir().unwrap() }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn text(&self, name: &str) -> String {
+        self.path(name).to_str().unwrap().to_owned()
+    }
+
+    fn write(&self, name: &str, bytes: impl AsRef<[u8]>) {
+        let path = self.path(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, bytes).unwrap();
+    }
+
+    fn tandem(&self, arguments: &[&str]) -> assert_cmd::Command {
+        let mut command = tandem(arguments);
+        command.env("XDG_CACHE_HOME", self.path("cache")).current_dir(self.folder.path());
+        command
+    }
+
+    /// A config over this data, of a network that trains in a moment.
+    fn config(&self, data: &str) -> String {
+        let text = format!(
+            "plugin = \"dcgan\"\nsteps = 3\nbatch_size = 4\nsample_every = 0\n[options]\nwidth = 4\nlatent_size = 8\n[data]\n{data}\n"
+        );
+        self.write("config.toml", text);
+        self.text("config.toml")
+    }
+
+    fn inspect(&self, path: &str) -> Value {
+        let output = self.tandem(&["data", "inspect", path, "--json", "--all"]).assert().success();
+        serde_json::from_slice(&output.get_output().stdout).unwrap()
+    }
+
+    /// Prepares the config's data; what it says.
+    fn prepare(&self, config: &str) -> Value {
+        let output = self.tandem(&["data", "prepare", config, "--json"]).assert().success();
+        serde_json::from_slice(&output.get_output().stdout).unwrap()
+    }
+
+    /// The weights after training by this config.
+    fn weights(&self, config: &str, run: &str, more: &[&str]) -> Vec<u8> {
+        self.tandem(&[&["train", config, "--out", run], more].concat()).assert().success();
+        let bytes = fs::read(self.path(run).join("checkpoints/step-3/generator.safetensors")).unwrap();
+        let tensors = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+        let mut named: Vec<_> = tensors.iter().collect();
+        named.sort_by_key(|(name, _)| (*name).to_owned());
+        named.iter().flat_map(|(_, view)| view.data().to_vec()).collect()
+    }
+}
+
+fn photograph(number: u32) -> RgbImage {
+    RgbImage::from_fn(40 + number, 36, |x, y| Rgb([(x * 6) as u8, (y * 7) as u8, (number * 20) as u8]))
+}
+
+fn encoded(image: impl Into<DynamicImage>, format: ImageFormat) -> Vec<u8> {
+    let mut bytes = Cursor::new(Vec::new());
+    image.into().write_to(&mut bytes, format).unwrap();
+    bytes.into_inner()
+}
+
+fn jpeg(number: u32) -> Vec<u8> {
+    encoded(photograph(number), ImageFormat::Jpeg)
+}
+
+/// Two classes: JPEG, PNG with transparency, grey PNG, WebP.
+fn photographs(place: &Place) {
+    for number in 0..5 {
+        place.write(&format!("photos/cats/{number}.jpg"), jpeg(number));
+    }
+    let photo = DynamicImage::from(photograph(5));
+    place.write("photos/dogs/5.PNG", encoded(photo.to_rgba8(), ImageFormat::Png));
+    place.write("photos/dogs/6.png", encoded(photo.to_luma8(), ImageFormat::Png));
+    place.write("photos/dogs/7.webp", encoded(photo.to_rgb8(), ImageFormat::WebP));
+    place.write("photos/dogs/notes.txt", "no image");
+}
+
+#[test]
+fn a_folder_of_photographs_is_seen_cached_and_trained_on() {
+    let place = Place::new();
+    photographs(&place);
+    let report = place.inspect("photos");
+    assert_eq!((report["images"].as_u64(), report["classes"].as_array().unwrap().len()), (Some(8), 2));
+    place
+        .tandem(&["data", "inspect", "photos"])
+        .assert()
+        .success()
+        .stdout(contains("cats").and(contains("8 images, 2 classes")));
+    let config = place.config("kind = \"folder\"\npath = \"photos\"\nimage_size = 32");
+    let from_memory = place.weights(&config, "memory", &[]);
+    let prepared = place.prepare(&config);
+    assert_eq!((prepared["images"].as_u64(), &prepared["found"]), (Some(8), &Value::Bool(false)));
+    assert_eq!(place.prepare(&config)["found"], true);
+    assert_eq!(place.weights(&config, "cached", &[]), from_memory, "the cache holds the same images");
+    assert_eq!(place.inspect(prepared["path"].as_str().unwrap())["images"], 8);
+    // A changed file is another source: the old cache is not taken for it.
+    place.write("photos/cats/8.jpg", jpeg(8));
+    assert_eq!(place.prepare(&config)["images"], 9);
+}
+
+#[test]
+fn mirrored_images_are_the_same_ones_after_a_resume() {
+    let place = Place::new();
+    photographs(&place);
+    let config = place.config("kind = \"folder\"\npath = \"photos\"\nimage_size = 32\nflip = true");
+    let whole = place.weights(&config, "whole", &[]);
+    assert_ne!(whole, place.weights(&config, "plain", &["--set", "data.flip=false"]));
+    place.tandem(&["train", &config, "--out", "parts", "--set", "steps=1"]).assert().success();
+    assert_eq!(place.weights(&config, "parts", &["--resume"]), whole);
+}
+
+#[test]
+fn damaged_images_are_named_and_left_out_up_to_a_limit() {
+    let place = Place::new();
+    photographs(&place);
+    let whole = jpeg(1);
+    place.write("photos/cats/cut.jpg", &whole[..whole.len() / 2]);
+    place.write("photos/cats/words.png", "only words");
+    let report = place.inspect("photos");
+    assert_eq!(report["bad"].as_array().unwrap().len(), 2, "{report:#}");
+    let config = place.config("kind = \"folder\"\npath = \"photos\"\nimage_size = 32");
+    let prepared = place.prepare(&config);
+    let left_out = prepared["left_out"].to_string();
+    assert_eq!(prepared["images"], 8);
+    assert!(left_out.contains("cut.jpg") && left_out.contains("words.png"), "{left_out}");
+    place.tandem(&["data", "prepare", &config, "--force", "--set", "data.max_bad=1"]).assert().code(1).stderr(
+        contains("2 images so far cannot be used, more than data.max_bad = 1; the first is").and(contains("cut.jpg")),
+    );
+}
+
+#[test]
+fn archives_and_published_forms_are_read_with_their_labels() {
+    let place = Place::new();
+    // StyleGAN's ZIP.
+    let mut zip = zip::ZipWriter::new(Cursor::new(Vec::new()));
+    let stored = zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
+    for number in 0..4 {
+        zip.start_file(format!("00000/img{number:08}.png"), stored).unwrap();
+        zip.write_all(&encoded(photograph(number), ImageFormat::Png)).unwrap();
+    }
+    zip.start_file("dataset.json", stored).unwrap();
+    let labels: Vec<String> = (0..4).map(|n| format!("[\"00000/img{n:08}.png\", {}]", n % 3)).collect();
+    zip.write_all(format!("{{\"labels\": [{}]}}", labels.join(", ")).as_bytes()).unwrap();
+    place.write("set.zip", zip.finish().unwrap().into_inner());
+    // WebDataset's shards.
+    for shard in 0..2 {
+        let mut tar = tar::Builder::new(Vec::new());
+        let mut add = |name: String, bytes: &[u8]| {
+            let mut header = tar::Header::new_gnu();
+            header.set_size(bytes.len() as u64);
+            header.set_mode(0o644);
+            tar.append_data(&mut header, name, bytes).unwrap();
+        };
+        for number in 0..3 {
+            add(format!("{number:06}.jpg"), &jpeg(number));
+            add(format!("{number:06}.cls"), format!("{number}").as_bytes());
+        }
+        place.write(&format!("shards/{shard:05}.tar"), tar.into_inner().unwrap());
+    }
+    // CIFAR-10.
+    for batch in 1..=5 {
+        let records: Vec<u8> =
+            (0..2_u8).flat_map(|i| std::iter::once(2 * batch - 2 + i).chain(vec![40 * i; 3072])).collect();
+        place.write(&format!("cifar/data_batch_{batch}.bin"), records);
+    }
+    // CelebA.
+    for number in 1..=3_u32 {
+        let face = RgbImage::from_fn(178, 218, |x, y| Rgb([x as u8, y as u8, number as u8]));
+        place.write(&format!("faces/img_align_celeba/{number:06}.jpg"), encoded(face, ImageFormat::Jpeg));
+    }
+    let rows = "3\nMale Young\n000001.jpg -1 1\n000002.jpg 1 1\n000003.jpg 1 -1\n";
+    place.write("faces/list_attr_celeba.txt", rows);
+    place.write("faces/list_eval_partition.txt", "000001.jpg 0\n000002.jpg 1\n000003.jpg 0\n");
+    // LSUN.
+    let mut lmdb = Vec::new();
+    let packed = fs::File::open(root().join("tests/fixtures/lsun/data.mdb.gz")).unwrap();
+    flate2::read::GzDecoder::new(packed).read_to_end(&mut lmdb).unwrap();
+    place.write("church_outdoor_train_lmdb/data.mdb", &lmdb);
+
+    for (path, images, classes) in
+        [("set.zip", 4, 3), ("shards", 6, 3), ("cifar", 10, 10), ("faces", 3, 0), ("church_outdoor_train_lmdb", 6, 0)]
+    {
+        let report = place.inspect(path);
+        let found = (report["images"].as_u64().unwrap(), report["classes"].as_array().unwrap().len());
+        assert_eq!((found, report["bad"].as_array().unwrap().len()), ((images, classes), 0), "{path}: {report:#}");
+    }
+    for (data, images) in [
+        ("kind = \"zip\"\npath = \"set.zip\"", 4),
+        ("kind = \"tar\"\npath = \"shards\"", 6),
+        ("kind = \"cifar10\"\npath = \"cifar\"", 10),
+        ("kind = \"celeba\"\npath = \"faces\"\nattribute = \"Male\"\ncrop = \"celeba-178\"", 3),
+        ("kind = \"celeba\"\npath = \"faces\"\nsplit = \"train\"\ncrop = \"resize-center\"", 2),
+        ("kind = \"lmdb\"\npath = \"church_outdoor_train_lmdb\"", 6),
+    ] {
+        let config = place.config(&format!("{data}\nimage_size = 32"));
+        assert_eq!(place.prepare(&config)["images"], images, "{data}");
+        let more = ["--set", "batch_size=2", "--set", "steps=3"];
+        place.weights(&config, &format!("run-{images}-{}", data.len()), &more);
+    }
+
+    // A version that is not LSUN's: byte 20 of the first page.
+    lmdb[20] ^= 3;
+    lmdb[4096 + 20] ^= 3;
+    place.write("other/data.mdb", &lmdb);
+    let config = place.config("kind = \"lmdb\"\npath = \"other\"\nimage_size = 32");
+    place.tandem(&["data", "prepare", &config]).assert().code(1).stderr(contains("data.mdb").and(contains("version")));
+    let config = place.config("kind = \"celeba\"\npath = \"faces\"\nattribute = \"Old\"\nimage_size = 32");
+    place
+        .tandem(&["data", "prepare", &config])
+        .assert()
+        .code(1)
+        .stderr(contains("no attribute `Old`").and(contains("row 2")));
+    let zip = fs::read(place.path("set.zip")).unwrap();
+    place.write("cut.zip", &zip[..zip.len() - 30]);
+    place.tandem(&["data", "inspect", "cut.zip"]).assert().failure().stderr(contains("cut.zip").and(contains("byte")));
+}
+
+#[test]
+fn what_is_wrong_names_the_file_and_what_to_do() {
+    let place = Place::new();
+    fs::create_dir(place.path("empty")).unwrap();
+    place
+        .tandem(&["data", "inspect", "empty"])
+        .assert()
+        .code(1)
+        .stderr(contains("empty holds no images: expected files ending in"));
+    place.tandem(&["data", "inspect", "nowhere"]).assert().code(1).stderr(contains("nowhere"));
+    photographs(&place);
+    let config = place.config("kind = \"folder\"\npath = \"photos\"\nimage_size = 32");
+    let path = place.prepare(&config)["path"].as_str().unwrap().to_owned();
+    // A cache by its own name, for other images than it holds.
+    let other = place.config(&format!("kind = \"cache\"\npath = {path:?}\nimage_size = 64"));
+    place
+        .tandem(&["train", &other, "--out", "run"])
+        .assert()
+        .failure()
+        .stderr(contains("a cache of another transform: 32x32").and(contains("wanted: 64x64")));
+    let same = place.config(&format!("kind = \"cache\"\npath = {path:?}\nimage_size = 32"));
+    place.weights(&same, "same", &[]);
+    // Damage to an image is found when the image is read, a cut when the cache is opened.
+    let good = fs::read(&path).unwrap();
+    fs::remove_file(&path).unwrap();
+    let mut bad = good.clone();
+    bad[4096 + 100] ^= 1;
+    fs::write(&path, &bad).unwrap();
+    let damaged = contains("damaged: image 0, byte 4096, is not what was written");
+    place.tandem(&["train", &same, "--out", "bad", "--set", "batch_size=8"]).assert().failure().stderr(damaged);
+    fs::write(&path, &good[..good.len() - 1]).unwrap();
+    place
+        .tandem(&["train", &same, "--out", "cut"])
+        .assert()
+        .failure()
+        .stderr(contains("truncated or damaged: 8 images of 3x32x32"));
+}
