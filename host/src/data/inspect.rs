@@ -53,7 +53,7 @@ pub struct Class {
 /// Looks at a data set: at the headers of a thousand images, or, with `all`, at every image whole.
 pub fn inspect(source: &Source, all: bool) -> Result<Report, DataError> {
     if let Source::Cache(path) = source {
-        return inspect_cache(source, &Cache::open(path)?);
+        return Ok(inspect_cache(source, &Cache::open(path)?));
     }
     // No size is asked for here, so none can be refused.
     let any = Transform { image_size: 0, crop: super::Crop::None, channels: 3 };
@@ -90,7 +90,7 @@ pub fn inspect(source: &Source, all: bool) -> Result<Report, DataError> {
 }
 
 /// All of its images are read and checked against their sums: that is quick.
-fn inspect_cache(source: &Source, cache: &Cache) -> Result<Report, DataError> {
+fn inspect_cache(source: &Source, cache: &Cache) -> Report {
     let about = &cache.about;
     let labels = Labels { of: cache.labels.clone(), names: about.class_names.clone() };
     let mut report = Report::new(source, cache.sums.len(), &labels);
@@ -106,7 +106,7 @@ fn inspect_cache(source: &Source, cache: &Cache) -> Result<Report, DataError> {
     report.looked_at = report.images;
     report.decoded = true;
     (report.transform, report.made_from) = (Some(about.transform), Some(about.source.clone()));
-    Ok(report)
+    report
 }
 
 impl Report {

@@ -114,7 +114,7 @@ pub fn pack(libraries: &[PathBuf], from: &Path, folder: &Path) -> Result<PathBuf
     let index = Index { format: FORMAT, plugin, libraries: index };
     let text = serde_json::to_string_pretty(&index).map_err(|e| ShareError::Pack(e.to_string()))?;
     files.insert(MANIFEST.into(), (text + "\n").into_bytes());
-    let sums: String = files.iter().map(|(name, bytes)| format!("{}  {name}\n", sum(bytes))).collect();
+    let sums = files.iter().fold(String::new(), |text, (name, bytes)| text + &format!("{}  {name}\n", sum(bytes)));
     files.insert(SUMS.into(), sums.into_bytes());
     let path = folder.join(format!("{stem}.tar.gz"));
     let bytes = archived(&stem, &files).map_err(|error| ShareError::Write { path: path.clone(), error })?;
@@ -249,6 +249,8 @@ fn check_sums(files: &BTreeMap<String, Vec<u8>>) -> Result<(), String> {
 mod tests {
     use super::*;
 
+    type Entries<'a> = &'a [(&'a str, &'a [u8])];
+
     fn written(entries: &[(&str, &[u8])]) -> (tempfile::TempDir, PathBuf) {
         let files: BTreeMap<String, Vec<u8>> = entries.iter().map(|(n, b)| ((*n).into(), b.to_vec())).collect();
         let folder = tempfile::tempdir().unwrap();
@@ -265,7 +267,7 @@ mod tests {
     #[test]
     fn what_does_not_hold_what_it_says_is_refused() {
         let of_a = format!("{}  a\n", sum(b"a"));
-        let cases: [(&[(&str, &[u8])], &str); 5] = [
+        let cases: [(Entries<'_>, &str); 5] = [
             (&[("a", b"a")], "archive `X` holds no SHA256SUMS; a packed plugin is made by `tandem plugin pack`"),
             (
                 &[("a", b"a"), ("b", b"b"), (SUMS, of_a.as_bytes())],

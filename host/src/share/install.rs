@@ -82,7 +82,7 @@ fn put(found: &PluginFile, signed: Option<&[u8]>, folder: &Path, replace: bool) 
     match signed {
         Some(bytes) => place(&signature, bytes)?,
         None if signature.exists() => {
-            fs::remove_file(&signature).map_err(|error| ShareError::Write { path: signature, error })?
+            fs::remove_file(&signature).map_err(|error| ShareError::Write { path: signature, error })?;
         }
         None => {}
     }

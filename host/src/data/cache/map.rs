@@ -34,14 +34,11 @@ impl Map {
     pub(super) fn copy(&self, start: usize, to: &mut [u8]) -> io::Result<()> {
         let end = start.saturating_add(to.len());
         let now = self.file.metadata()?.len();
-        match self.bytes.get(start..end).filter(|_| now >= end as u64) {
-            Some(bytes) => to.copy_from_slice(bytes),
-            None => {
-                let what =
-                    format!("truncated: bytes {start} to {end} are needed, it has {now} now and had {}", self.len());
-                return Err(io::Error::new(io::ErrorKind::UnexpectedEof, what));
-            }
-        }
+        let Some(bytes) = self.bytes.get(start..end).filter(|_| now >= end as u64) else {
+            let what = format!("truncated: bytes {start} to {end} are needed, it has {now} now and had {}", self.len());
+            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, what));
+        };
+        to.copy_from_slice(bytes);
         Ok(())
     }
 }

@@ -93,13 +93,11 @@ fn partition(file: &Path) -> Result<HashMap<String, u8>, DataError> {
         .map(|(i, line)| {
             let mut words = line.split_whitespace();
             let part = |word: &str| word.parse().ok().filter(|part| *part < 3);
-            match (words.next(), words.next().and_then(part)) {
-                (Some(name), Some(part)) => Ok((name.to_owned(), part)),
-                _ => {
-                    let what = format!("row {}: found {line:?}, expected a file's name and 0, 1 or 2", i + 1);
-                    Err(DataError::Malformed { path: file.to_owned(), what })
-                }
-            }
+            let (Some(name), Some(part)) = (words.next(), words.next().and_then(part)) else {
+                let what = format!("row {}: found {line:?}, expected a file's name and 0, 1 or 2", i + 1);
+                return Err(DataError::Malformed { path: file.to_owned(), what });
+            };
+            Ok((name.to_owned(), part))
         })
         .collect()
 }

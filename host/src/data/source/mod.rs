@@ -233,14 +233,13 @@ impl Source {
         };
         let mut hash = Sha256::new();
         hash.update("tandem source 1\n");
-        match self {
-            Self::Digits => hash.update("digits"),
-            _ => {
-                let root = self.path().canonicalize().map_err(failed(self.path()))?;
-                hash.update(root.as_os_str().as_encoded_bytes());
-                // The rest of the description, without the path as it was written.
-                hash.update(self.describe().replace(&self.path().display().to_string(), ""));
-            }
+        if *self == Self::Digits {
+            hash.update("digits");
+        } else {
+            let root = self.path().canonicalize().map_err(failed(self.path()))?;
+            hash.update(root.as_os_str().as_encoded_bytes());
+            // The rest of the description, without the path as it was written.
+            hash.update(self.describe().replace(&self.path().display().to_string(), ""));
         }
         for file in files {
             let facts = fs::metadata(file).map_err(failed(file))?;

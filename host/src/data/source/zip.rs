@@ -96,7 +96,7 @@ fn labels<R: Read + Seek>(
 ) -> Result<Labels, DataError> {
     let names = || entries.iter().map(|(name, _)| name.as_str());
     let Some(json) = archive.index_for_name("dataset.json") else {
-        let common = common_folder(names());
+        let common = common_folder(&names());
         return Labels::by_folder(path, names().map(|name| &name[common..]));
     };
     let inside = path.join("dataset.json");
@@ -110,7 +110,7 @@ fn labels<R: Read + Seek>(
 }
 
 /// The length of the folders that all names begin with, where folders remain without them.
-fn common_folder<'a>(names: impl Iterator<Item = &'a str> + Clone) -> usize {
+fn common_folder<'a>(names: &(impl Iterator<Item = &'a str> + Clone)) -> usize {
     let mut common = 0;
     while let Some(folder) = names.clone().next().and_then(|n| n[common..].split_once('/')).map(|(f, _)| f.len() + 1) {
         let prefix = names.clone().next().map_or("", |n| &n[..common + folder]);

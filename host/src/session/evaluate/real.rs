@@ -204,14 +204,13 @@ impl Store {
         let ks = [MANIFOLD_K, COVERAGE_K];
         let names = ks.map(|k| format!("squared_radii_{k}"));
         let shapes = names.each_ref().map(|name| (name.as_str(), vec![rows.size()[0]]));
-        let found = match self.read("radii", &shapes) {
-            Some(found) => found,
-            None => {
-                let made = radii(rows, &ks, extractor.device())?;
-                let named: Vec<_> = names.iter().map(String::as_str).zip(&made).collect();
-                self.write("radii", &named);
-                made
-            }
+        let found = if let Some(found) = self.read("radii", &shapes) {
+            found
+        } else {
+            let made = radii(rows, &ks, extractor.device())?;
+            let named: Vec<_> = names.iter().map(String::as_str).zip(&made).collect();
+            self.write("radii", &named);
+            made
         };
         found.try_into().map_err(|_| SessionError::Stored("radii for two k were expected".into()))
     }
