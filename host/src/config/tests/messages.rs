@@ -88,7 +88,7 @@ fn keys_that_do_not_go_together() {
     insta::assert_snapshot!(refusal(&["augment.target=0.6"]), @r#"key `augment.target` (--set augment.target=0.6) adapts how often images are transformed; `augment.transforms` is not set"#);
     insta::assert_snapshot!(refusal(&["data.split=test"]), @r#"key `data.split` (--set data.split=test) is for `mnist`, `cifar10`, `cifar100`, `celeba`; `data.kind = "digits"` (built-in default)"#);
     insta::assert_snapshot!(refusal(&["data.kind=folder"]), @r#"key `data.path` is set nowhere; `data.kind = "folder"` (--set data.kind=folder) needs it"#);
-    insta::assert_snapshot!(refusal(&["data.kind=folder", "data.path=/a", "data.split=test"]), @r#"key `data.split` (--set data.split=test) is for `mnist`; `data.kind = "folder"` (--set data.kind=folder)"#);
+    insta::assert_snapshot!(refusal(&["data.kind=folder", "data.path=/a", "data.split=test"]), @r#"key `data.split` (--set data.split=test) is for `mnist`, `cifar10`, `cifar100`, `celeba`; `data.kind = "folder"` (--set data.kind=folder)"#);
     insta::assert_snapshot!(refusal(&["data.kind=mnist"]), @r#"key `data.path` is set nowhere; `data.kind = "mnist"` (--set data.kind=mnist) needs it, or `data.images`"#);
     insta::assert_snapshot!(refusal(&["data.kind=mnist", "data.path=/a", "data.images=/b"]), @r#"key `data.images` (--set data.images=/b) and `data.path = "/a"` (--set data.path=/a) both say where the images are"#);
     insta::assert_snapshot!(refusal(&["data.kind=mnist", "data.path=/a", "data.labels=/b"]), @"key `data.labels` (--set data.labels=/b) goes with `data.images`, not with `data.path`");
