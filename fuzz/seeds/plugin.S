@@ -10,6 +10,6 @@
     .data
     .globl _1as_0lib_1header_0root_bmodule_bloader
     .type _1as_0lib_1header_0root_bmodule_bloader, @object
-    .size _1as_0lib_1header_0root_bmodule_bloader, 8
+    .size _1as_0lib_1header_0root_bmodule_bloader, 64
 _1as_0lib_1header_0root_bmodule_bloader:
-    .quad 0
+    .zero 64
