@@ -4,8 +4,8 @@
     .long 7, 2f - 1f, 1
     .asciz "TANDEM"
     .balign 4
-1:  .ascii "{\"name\":\"x\",\"summary\":\"s\",\"version\":\"0.1.0\",\"api\":\"1.1.0\",\"licence\":\"MIT\",\"opset\":1} "
-    .balign 4
+1:  .ascii "{\"name\":\"x\",\"summary\":\"s\",\"version\":\"0.1.0\",\"api\":\"1.1.0\",\"licence\":\"MIT\",\"opset\":1}"
+    .balign 4, 0x20
 2:
     .data
     .globl _1as_0lib_1header_0root_bmodule_bloader
