@@ -132,12 +132,30 @@ pub(super) struct Train {
 pub(super) struct Sample {
     /// The run directory.
     pub(super) run: PathBuf,
-    /// How many images.
-    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=65_536))]
+    /// How many images, or with --interpolate how many latents to go through.
+    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub(super) num: u32,
     /// Seed of the latents.
     #[arg(long, default_value_t = 0)]
     pub(super) seed: u64,
+    /// Classes to draw, in turn, by number and separated by commas; all in turn if not given.
+    #[arg(long, value_name = "LIST", value_delimiter = ',')]
+    pub(super) classes: Vec<i64>,
+    /// Cut the latents' normal distribution off here, on both sides: fewer odd images, and less variety.
+    #[arg(long, value_name = "T", value_parser = truncation)]
+    pub(super) truncation: Option<f64>,
+    /// Images that go through the generator at a time.
+    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=65_536))]
+    pub(super) batch: u32,
+    /// Write each image as a PNG of its own, into the folder --out.
+    #[arg(long, conflicts_with_all = ["interpolate", "tensors"])]
+    pub(super) files: bool,
+    /// Go from each latent to the next in so many steps, as a row of a PNG each, or as frames of an .apng or .gif.
+    #[arg(long, value_name = "STEPS", value_parser = clap::value_parser!(u32).range(1..=1000), conflicts_with = "tensors")]
+    pub(super) interpolate: Option<u32>,
+    /// The way between latents; along the arc for normal ones, straight for uniform ones, if not given.
+    #[arg(long, value_enum, requires = "interpolate")]
+    pub(super) between: Option<Way>,
     /// A checkpoint's step, if not the latest.
     #[arg(long)]
     pub(super) step: Option<u64>,
@@ -147,8 +165,8 @@ pub(super) struct Sample {
     /// Use the weights as the last step left them.
     #[arg(long)]
     pub(super) raw: bool,
-    /// The PNG to write; in the current folder if not given.
-    #[arg(long, value_name = "FILE.png")]
+    /// The file to write, or the folder with --files; in the current folder if not given.
+    #[arg(long, value_name = "FILE|DIR")]
     pub(super) out: Option<PathBuf>,
     /// Also write latents, labels (of a conditional run) and images as safetensors, for comparing with other frameworks.
     #[arg(long, value_name = "FILE.safetensors")]
@@ -156,6 +174,19 @@ pub(super) struct Sample {
     /// Where to compute: `auto`, `cpu` or `cuda:N`.
     #[arg(long, default_value = "cpu")]
     pub(super) device: String,
+}
+
+/// The way from one latent to the next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Way {
+    /// Along the arc.
+    Slerp,
+    /// Straight.
+    Lerp,
+}
+
+fn truncation(text: &str) -> Result<f64, String> {
+    text.parse().ok().filter(|t: &f64| *t > 0.0 && t.is_finite()).ok_or_else(|| "expected a number above 0".to_owned())
 }
 
 #[derive(Debug, Args)]

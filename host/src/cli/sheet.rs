@@ -6,13 +6,14 @@ use super::{arguments::Sheet, print, sample::write};
 use crate::{
     image::encode_sheet,
     run::RunDir,
-    session::{Sampler, Weights, strip},
+    session::{Draw, Sampler, Weights, strip},
 };
 
 pub(super) fn run(arguments: &Sheet) -> anyhow::Result<()> {
     let strips = arguments.runs.iter().map(|path| {
         let sampler = Sampler::open(&RunDir::open(path)?, None, Weights::Best, Device::Cpu)?;
-        let (_, samples) = sampler.grid(arguments.num as usize, arguments.seed)?;
+        let draw = Draw { count: arguments.num as usize, seed: arguments.seed, ..Draw::default() };
+        let (_, samples) = sampler.grid(&draw, draw.count)?;
         let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
         Ok(strip(format!("{name}, step {}", sampler.step), &samples.images)?)
     });

@@ -65,6 +65,23 @@ pub fn encode_grid(images: &[f32], shape: [usize; 4], columns: usize, scale: usi
     encode_png(&enlarged, grid_width * scale, grid_height * scale, colour)
 }
 
+/// One image, values in [-1, 1] in the order of `shape` (c, h, w) with c = 1 or 3, as a PNG of its own size.
+///
+/// Errors as [`encode_grid`].
+pub fn encode_image(image: &[f32], shape: [usize; 3]) -> Result<Vec<u8>, ImageError> {
+    let [channels, height, width] = shape;
+    if channels != 1 && channels != 3 {
+        return Err(ImageError::Channels { found: channels });
+    }
+    let grey = channels == 1 && image.iter().all(|value| value.is_finite());
+    let (samples, colour) = if grey { (1, png::ColorType::Grayscale) } else { (3, png::ColorType::Rgb) };
+    let pixels = (0..height * width).flat_map(|pixel| {
+        let rgb = colour_of(image, channels, height * width, pixel);
+        rgb.into_iter().take(samples)
+    });
+    encode_png(&pixels.collect::<Vec<u8>>(), width, height, colour)
+}
+
 /// The colour of one pixel of an image stored plane by plane, `plane` values to a plane.
 pub(super) fn colour_of(image: &[f32], channels: usize, plane: usize, pixel: usize) -> [u8; 3] {
     let rgb = [0, 1, 2].map(|channel: usize| image[channel.min(channels - 1) * plane + pixel]);

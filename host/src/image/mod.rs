@@ -1,6 +1,7 @@
 //! PNG pictures of a run, made in memory: grids of generated images and plots of its curves. Where they are
 //! written, and when, is the run's business.
 
+mod animation;
 mod condense;
 mod curves;
 mod font;
@@ -9,9 +10,10 @@ mod panels;
 mod sheet;
 mod tiles;
 
+pub use animation::{encode_apng, encode_gif};
 pub(crate) use condense::{condense, smooth};
 pub use curves::{Series, encode_curves};
-pub use grid::{encode_grid, to_byte};
+pub use grid::{encode_grid, encode_image, to_byte};
 pub use panels::{Band, Panel, encode_panels};
 pub use sheet::{Strip, encode_sheet};
 pub use tiles::column_of;

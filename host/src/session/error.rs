@@ -94,6 +94,9 @@ pub enum SessionError {
     /// A plugin's file that may not be asked.
     #[error(transparent)]
     Share(#[from] ShareError),
+    /// What cannot be drawn from this generator.
+    #[error("cannot sample: {0}")]
+    Sample(String),
     /// A stored definition or checkpoint is not what this run needs.
     #[error("{0}")]
     Stored(String),
@@ -115,6 +118,7 @@ impl SessionError {
             Self::Config(_)
                 | Self::Plugin(_)
                 | Self::Share(_)
+                | Self::Sample(_)
                 | Self::NoGraphs
                 | Self::Device { .. }
                 | Self::Precision { .. }

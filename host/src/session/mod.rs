@@ -8,6 +8,7 @@ mod board;
 mod checkpoint;
 mod data;
 mod device;
+mod draw;
 mod error;
 mod evaluate;
 mod machine;
@@ -22,12 +23,13 @@ pub use arrays::to_array;
 pub use bench::{Measured, Plan, Spread, bench};
 pub use data::{open as open_data, spec as data_spec};
 pub use device::{loaded_from, resolve as resolve_device, set_up};
+pub use draw::{Between, Draw};
 pub use error::SessionError;
 pub use evaluate::{
     Against, Evaluation, EvaluationPlan, Evaluator, Images, Line, Passes, Seconds, cache_directory, folder_to_evaluate,
     real_images,
 };
 pub use prepare::{Prepared, find_plugin, options, prepare, prepare_for, read_definition};
-pub use sample::{Sampler, Samples, Weights, strip};
+pub use sample::{Sampler, Samples, Weights, film, strip};
 pub use settings::settings;
 pub use training::{End, Progress, Training, Watch};

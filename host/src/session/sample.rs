@@ -4,7 +4,7 @@ use tandem_plugin_api::Gan;
 use tandem_torch_ext::Generator;
 use tch::{Device, Kind, Tensor};
 
-use super::{Evaluation, Evaluator, SessionError, checkpoint::tensors, prepare::from_json};
+use super::{Between, Draw, Evaluation, Evaluator, SessionError, checkpoint::tensors, prepare::from_json};
 use crate::{
     image,
     network::{Compiled, Pass},
@@ -67,11 +67,94 @@ impl Sampler {
         evaluator.of_generator(&self.generator, &self.gan)
     }
 
-    /// `count` images from the latents of `seed`, as a PNG grid; the latents come back too.
-    pub fn grid(&self, count: usize, seed: u64) -> Result<(Vec<u8>, Samples), SessionError> {
-        let samples = fixed_samples(&self.generator, &self.gan, count, seed)?;
+    /// Images of these latents and classes, `batch` through G at a time, as a PNG grid; what they were made from comes back, too.
+    pub fn grid(&self, draw: &Draw, batch: usize) -> Result<(Vec<u8>, Samples), SessionError> {
+        let samples = samples(&self.generator, &self.gan, draw, batch)?;
         Ok((grid(&samples)?, samples))
     }
+
+    /// Images of these latents and classes as PNG files, each given to `put` with its number as soon as its batch is done.
+    pub fn files<E: From<SessionError>>(
+        &self,
+        draw: &Draw,
+        batch: usize,
+        mut put: impl FnMut(usize, &[u8]) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let (generator, gan) = (&self.generator, &self.gan);
+        let latents = draw.latents(gan, generator.kind(), generator.device())?;
+        let labels = draw.labels(gan, generator.device())?;
+        let mut number = 0;
+        generate(generator, &latents, labels.as_ref(), batch, |images| {
+            let (values, [_, channels, height, width]) = plain(images)?;
+            for image in values.chunks_exact(channels * height * width) {
+                put(number, &image::encode_image(image, [channels, height, width]).map_err(SessionError::from)?)?;
+                number += 1;
+            }
+            Ok(())
+        })
+    }
+
+    /// Images on the way from each of these latents to the next and back to the first, `steps` for each, as `[N, C, H, W]`. A
+    /// class holds to where the next latent is reached.
+    pub fn path(
+        &self,
+        draw: &Draw,
+        between: Option<Between>,
+        steps: usize,
+        batch: usize,
+    ) -> Result<Tensor, SessionError> {
+        let (generator, gan) = (&self.generator, &self.gan);
+        let between = between.unwrap_or_else(|| Between::of(gan.latent));
+        let latents = between.path(&draw.latents(gan, generator.kind(), generator.device())?, steps)?;
+        let labels = draw.labels(gan, generator.device())?;
+        let labels = labels.map(|labels| labels.f_repeat_interleave_self_int(steps as i64, 0, None)).transpose()?;
+        let mut all = Vec::new();
+        generate(generator, &latents, labels.as_ref(), batch, |images| {
+            all.push(images.shallow_clone());
+            Ok::<_, SessionError>(())
+        })?;
+        Ok(Tensor::f_cat(&all, 0)?)
+    }
+}
+
+/// Images of a path as a PNG with a row for each latent, or an animation, by the file's ending: `png`, `apng` or `gif`.
+pub fn film(images: &Tensor, steps: usize, ending: &str) -> Result<Vec<u8>, SessionError> {
+    let (values, shape) = plain(images)?;
+    let scale = scale(shape);
+    Ok(match ending {
+        "png" => image::encode_grid(&values, shape, steps, scale)?,
+        "apng" => image::encode_apng(&values, shape, 2 * scale)?,
+        "gif" => image::encode_gif(&values, shape, 2 * scale)?,
+        other => {
+            return Err(SessionError::Sample(format!(
+                "a path is written as .png (a row for each latent), .apng or .gif, not as `.{other}`"
+            )));
+        }
+    })
+}
+
+/// Runs G over latents and classes, `batch` at a time, each batch on the CPU as float32.
+fn generate<E: From<SessionError>>(
+    generator: &Compiled,
+    latents: &Tensor,
+    labels: Option<&Tensor>,
+    batch: usize,
+    mut put: impl FnMut(&Tensor) -> Result<(), E>,
+) -> Result<(), E> {
+    let _guard = tch::no_grad_guard();
+    let weights = generator.weights(false).map_err(SessionError::from)?;
+    let pass = Pass::evaluation(&weights);
+    let count = latents.size()[0];
+    for at in (0..count).step_by(batch) {
+        let some = |all: &Tensor| all.f_narrow(0, at, (batch as i64).min(count - at));
+        let images = || -> Result<Tensor, SessionError> {
+            let labels = labels.map(some).transpose()?;
+            let images = generate_with(generator, &some(latents)?, labels.as_ref(), &pass)?;
+            Ok(images.f_to_device(Device::Cpu)?.f_to_kind(Kind::Float)?.f_contiguous()?)
+        };
+        put(&images()?)?;
+    }
+    Ok(())
 }
 
 /// A run's images as a strip of a contact sheet.
@@ -94,17 +177,22 @@ pub struct Samples {
 
 /// The images of the latents that `seed` gives: the same ones at every step of a run.
 pub(super) fn fixed_samples(generator: &Compiled, gan: &Gan, count: usize, seed: u64) -> Result<Samples, SessionError> {
-    let _guard = tch::no_grad_guard();
-    let device = generator.device();
-    let mut noise = Generator::new(device, seed)?;
-    let latents = draw_latents(gan.latent, [count as i64, gan.latent_size()], (generator.kind(), device), &mut noise)?;
-    // Classes in turn, where G takes a class.
-    let classes = gan.classes().filter(|_| gan.generator.input("labels").is_some());
-    let labels = classes.map(|n| Tensor::f_arange(count as i64, (Kind::Int64, device))?.f_remainder(n)).transpose()?;
-    let weights = generator.weights(false)?;
-    let images = generate_with(generator, &latents, labels.as_ref(), &Pass::evaluation(&weights))?;
-    let images = images.f_to_device(Device::Cpu)?.f_to_kind(Kind::Float)?.f_contiguous()?;
-    Ok(Samples { latents, labels, classes: classes.map(|n| n as usize), images })
+    samples(generator, gan, &Draw { count, seed, ..Draw::default() }, count)
+}
+
+fn samples(generator: &Compiled, gan: &Gan, draw: &Draw, batch: usize) -> Result<Samples, SessionError> {
+    let latents = draw.latents(gan, generator.kind(), generator.device())?;
+    let labels = draw.labels(gan, generator.device())?;
+    let classes = labels
+        .is_some()
+        .then(|| if draw.classes.is_empty() { gan.classes().unwrap_or(0) as usize } else { draw.classes.len() });
+    let mut all = Vec::new();
+    generate(generator, &latents, labels.as_ref(), batch, |images| {
+        all.push(images.shallow_clone());
+        Ok::<_, SessionError>(())
+    })?;
+    let images = if all.len() == 1 { all.remove(0) } else { Tensor::f_cat(&all, 0)? };
+    Ok(Samples { latents, labels, classes, images })
 }
 
 /// The widest row of classes: more than this many are not put each into a column of their own.
@@ -117,8 +205,12 @@ pub(super) fn grid(samples: &Samples) -> Result<Vec<u8>, SessionError> {
         .classes
         .filter(|n| (2..=CLASS_COLUMNS).contains(n))
         .unwrap_or_else(|| (shape[0] as f64).sqrt().ceil() as usize);
-    let scale = if shape[3] < 64 { 2 } else { 1 };
-    Ok(image::encode_grid(&values, shape, columns, scale)?)
+    Ok(image::encode_grid(&values, shape, columns, scale(shape))?)
+}
+
+/// Small images are enlarged so that a person can see them.
+const fn scale(shape: [usize; 4]) -> usize {
+    if shape[3] < 64 { 2 } else { 1 }
 }
 
 /// A tensor's values and its four sizes.

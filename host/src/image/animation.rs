@@ -1,0 +1,111 @@
+//! Images one after the other, as an animated PNG or a GIF that plays for ever.
+
+use image::{Delay, Frame, Rgba, RgbaImage, codecs::gif::GifEncoder};
+
+use super::{ImageError, grid::colour_of};
+
+/// Milliseconds that a frame is shown: 20 a second.
+const DELAY: u16 = 50;
+
+/// Frames as an animated PNG; viewers that know none show the first. As [`encode_gif`], but with every colour.
+pub fn encode_apng(images: &[f32], shape: [usize; 4], scale: usize) -> Result<Vec<u8>, ImageError> {
+    let frames = frames(images, shape, scale)?;
+    let encoding = |e: png::EncodingError| ImageError::Encode(e.to_string());
+    let [count, _, height, width] = shape;
+    let mut bytes = Vec::new();
+    let mut encoder = png::Encoder::new(&mut bytes, (width * scale) as u32, (height * scale) as u32);
+    encoder.set_color(png::ColorType::Rgba);
+    encoder.set_depth(png::BitDepth::Eight);
+    encoder.set_animated(count as u32, 0).map_err(encoding)?;
+    encoder.set_frame_delay(DELAY, 1000).map_err(encoding)?;
+    let mut writer = encoder.write_header().map_err(encoding)?;
+    for frame in frames {
+        writer.write_image_data(frame.as_raw()).map_err(encoding)?;
+    }
+    writer.finish().map_err(encoding)?;
+    Ok(bytes)
+}
+
+/// Frames as a GIF, whose 256 colours a frame are exact for grey images and near for others.
+///
+/// `images` are values in [-1, 1] in the order of `shape` (n, c, h, w) with c = 1 or 3, each a frame, enlarged `scale` times.
+///
+/// # Errors
+/// A length that does not match the shape, other channel counts, a zero in the shape.
+pub fn encode_gif(images: &[f32], shape: [usize; 4], scale: usize) -> Result<Vec<u8>, ImageError> {
+    let encoding = |e: image::ImageError| ImageError::Encode(e.to_string());
+    let mut bytes = Vec::new();
+    let mut encoder = GifEncoder::new_with_speed(&mut bytes, 1);
+    encoder.set_repeat(image::codecs::gif::Repeat::Infinite).map_err(encoding)?;
+    let delay = Delay::from_numer_denom_ms(DELAY.into(), 1);
+    for frame in frames(images, shape, scale)? {
+        encoder.encode_frame(Frame::from_parts(frame, 0, 0, delay)).map_err(encoding)?;
+    }
+    drop(encoder);
+    Ok(bytes)
+}
+
+fn frames(images: &[f32], shape: [usize; 4], scale: usize) -> Result<Vec<RgbaImage>, ImageError> {
+    let [_, channels, height, width] = shape;
+    if channels != 1 && channels != 3 {
+        return Err(ImageError::Channels { found: channels });
+    }
+    if shape.contains(&0) || scale == 0 {
+        return Err(ImageError::Zero { what: "a size" });
+    }
+    let expected = shape.iter().product();
+    if images.len() != expected {
+        return Err(ImageError::Length { shape, expected, found: images.len() });
+    }
+    let frame = |image: &[f32]| {
+        RgbaImage::from_fn((width * scale) as u32, (height * scale) as u32, |x, y| {
+            let pixel = y as usize / scale * width + x as usize / scale;
+            let [r, g, b] = colour_of(image, channels, height * width, pixel);
+            Rgba([r, g, b, 255])
+        })
+    };
+    Ok(images.chunks_exact(channels * height * width).map(frame).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Cursor;
+
+    use image::{AnimationDecoder as _, codecs::gif::GifDecoder};
+
+    use super::*;
+
+    const IMAGES: [f32; 8] = [-1.0, 1.0, 0.0, 0.5, 1.0, -1.0, 0.25, -0.5];
+
+    #[test]
+    fn both_kinds_hold_the_frames_enlarged() {
+        let shape = [2, 1, 2, 2];
+        let gif = GifDecoder::new(Cursor::new(encode_gif(&IMAGES, shape, 3).unwrap())).unwrap();
+        let gif: Vec<RgbaImage> = gif.into_frames().map(|f| f.unwrap().into_buffer()).collect();
+        assert_eq!(gif.len(), 2);
+        for (frame, values) in gif.iter().zip(IMAGES.chunks(4)) {
+            assert_eq!(frame.dimensions(), (6, 6));
+            for (x, y, pixel) in frame.enumerate_pixels() {
+                let value = super::super::to_byte(values[(y / 3 * 2 + x / 3) as usize]);
+                assert_eq!(pixel.0, [value, value, value, 255]);
+            }
+        }
+        let bytes = encode_apng(&IMAGES, shape, 3).unwrap();
+        let mut reader = png::Decoder::new(Cursor::new(bytes)).read_info().unwrap();
+        assert_eq!(reader.info().animation_control().unwrap().num_frames, 2);
+        for frame in &gif {
+            let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
+            reader.next_frame(&mut pixels).unwrap();
+            assert_eq!(&pixels, frame.as_raw());
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_shown_is_an_error() {
+        assert!(
+            encode_gif(&IMAGES, [2, 2, 2, 1], 1).unwrap_err().to_string().contains("expected 1 or 3 channels, found 2")
+        );
+        assert!(encode_apng(&IMAGES, [3, 1, 2, 2], 1).unwrap_err().to_string().contains("needs 12 values, found 8"));
+        assert!(encode_apng(&[], [0, 1, 2, 2], 1).is_err());
+    }
+}
