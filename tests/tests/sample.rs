@@ -41,7 +41,9 @@ fn latents_are_truncated_and_batches_do_not_show() {
     let deviation = (latents.iter().map(|z| z * z).sum::<f64>() / latents.len() as f64).sqrt();
     assert!(within && (deviation - 0.2835).abs() < 0.01, "{deviation}");
     let images = numbers(&tensors, "images");
-    sample(&run, &out, &["--num", "500", "--truncation", "0.5", "--tensors", &tensors, "--batch", "37"]).assert().success();
+    sample(&run, &out, &["--num", "500", "--truncation", "0.5", "--tensors", &tensors, "--batch", "37"])
+        .assert()
+        .success();
     let others = numbers(&tensors, "images");
     assert!(images.iter().zip(&others).all(|(a, b)| (a - b).abs() < 1e-5));
     sample(&run, &out, &["--truncation", "0"]).assert().code(2).stderr(contains("expected a number above 0"));
@@ -54,7 +56,10 @@ fn classes_are_those_asked_for() {
     let (out, tensors) = (here.path("g.png"), here.path("g.safetensors"));
     sample(&run, &out, &["--num", "5", "--classes", "7,3", "--tensors", &tensors]).assert().success();
     assert_eq!(numbers(&tensors, "labels"), [7.0, 3.0, 7.0, 3.0, 7.0]);
-    sample(&run, &out, &["--classes", "10"]).assert().code(2).stderr(contains("no class 10: this generator knows 0 to 9"));
+    sample(&run, &out, &["--classes", "10"])
+        .assert()
+        .code(2)
+        .stderr(contains("no class 10: this generator knows 0 to 9"));
 }
 
 #[test]
@@ -62,13 +67,17 @@ fn images_become_files_of_their_own() {
     let (here, run) = trained("");
     let folder = here.path("images");
     sample(&run, &folder, &["--num", "70", "--files", "--batch", "32"]).assert().success().stdout(contains("images"));
-    let mut names: Vec<_> = fs::read_dir(&folder).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+    let mut names: Vec<_> =
+        fs::read_dir(&folder).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
     names.sort();
     assert_eq!((names.len(), names[0].as_str(), names[69].as_str()), (70, "000000.png", "000069.png"));
     let first = image::open(format!("{folder}/000069.png")).unwrap();
     assert_eq!((first.width(), first.height()), (32, 32));
     sample(&run, &folder, &["--files"]).assert().failure().stderr(contains("is not empty; name another folder"));
-    sample(&run, &here.path("g.png"), &["--num", "70000"]).assert().failure().stderr(contains("at most 65536").and(contains("--files")));
+    sample(&run, &here.path("g.png"), &["--num", "70000"])
+        .assert()
+        .failure()
+        .stderr(contains("at most 65536").and(contains("--files")));
 }
 
 #[test]

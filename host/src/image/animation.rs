@@ -10,7 +10,7 @@ const DELAY: u16 = 50;
 /// Frames as an animated PNG; viewers that know none show the first. As [`encode_gif`], but with every colour.
 pub fn encode_apng(images: &[f32], shape: [usize; 4], scale: usize) -> Result<Vec<u8>, ImageError> {
     let frames = frames(images, shape, scale)?;
-    let encoding = |e: png::EncodingError| ImageError::Encode(e.to_string());
+    let encoding = ImageError::Encode;
     let [count, _, height, width] = shape;
     let mut bytes = Vec::new();
     let mut encoder = png::Encoder::new(&mut bytes, (width * scale) as u32, (height * scale) as u32);
@@ -33,7 +33,7 @@ pub fn encode_apng(images: &[f32], shape: [usize; 4], scale: usize) -> Result<Ve
 /// # Errors
 /// A length that does not match the shape, other channel counts, a zero in the shape.
 pub fn encode_gif(images: &[f32], shape: [usize; 4], scale: usize) -> Result<Vec<u8>, ImageError> {
-    let encoding = |e: image::ImageError| ImageError::Encode(e.to_string());
+    let encoding = |e: image::ImageError| ImageError::Gif(e.to_string());
     let mut bytes = Vec::new();
     let mut encoder = GifEncoder::new_with_speed(&mut bytes, 1);
     encoder.set_repeat(image::codecs::gif::Repeat::Infinite).map_err(encoding)?;

@@ -58,6 +58,9 @@ pub enum ImageError {
         /// The most bytes of pixels a grid may have.
         limit: usize,
     },
+    /// The GIF library failed; its message says where.
+    #[error("animation: cannot encode: {0}")]
+    Gif(String),
     /// The plotting library failed; its message says where.
     #[error("curve plot: cannot draw: {0}")]
     Plot(String),

@@ -9,7 +9,7 @@ use crate::{
     image,
     network::{Compiled, Pass},
     run::{Part, RunDir},
-    train::{draw_latents, generate_with},
+    train::generate_with,
 };
 
 /// Which weights to sample with.
