@@ -94,7 +94,8 @@ fn no_file_names_a_registry_or_a_machine() {
 fn versions_are_in_one_place() {
     let mut found = Vec::new();
     for (name, text) in files() {
-        if !name.ends_with("/Cargo.toml") {
+        // What is a workspace of its own, as the fuzz targets are, has no other place for its versions.
+        if !name.ends_with("/Cargo.toml") || text.lines().any(|line| line == "[workspace]") {
             continue;
         }
         if !text.contains("[lints]\nworkspace = true") {
