@@ -4,6 +4,8 @@ mod bench;
 mod check;
 mod compare;
 mod doctor;
+mod export;
+mod import;
 mod inspect;
 mod log;
 mod plugins;
@@ -64,6 +66,8 @@ fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     match arguments.command {
         Command::Train(train) => return train::run(&train, path),
         Command::Sample(sample) => sample::run(&sample)?,
+        Command::Export(arguments) => export::run(&arguments)?,
+        Command::Import(arguments) => import::run(&arguments, path)?,
         Command::Bench(bench) => bench::run(&bench, path)?,
         Command::Sheet(sheet) => sheet::run(&sheet)?,
         Command::Compare(compare) => return compare::run(&compare, path),

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::{
-    config::ConfigError, data::DataError, image::ImageError, network::NetworkError, plugin::PluginError, run::RunError,
+    config::ConfigError, data::DataError, export::ExportError, image::ImageError, network::NetworkError, plugin::PluginError, run::RunError,
     train::TrainError,
 };
 
@@ -61,6 +61,9 @@ pub enum SessionError {
     /// A picture.
     #[error(transparent)]
     Image(#[from] ImageError),
+    /// An export or an import.
+    #[error(transparent)]
+    Export(#[from] ExportError),
     /// libtorch or its generators.
     #[error(transparent)]
     Torch(#[from] tandem_torch_ext::TorchError),
@@ -109,6 +112,12 @@ impl SessionError {
                 | Self::Precision { .. }
                 | Self::NoGraphs
                 | Self::Definition { .. }
+                | Self::Export(
+                    ExportError::Argument { .. }
+                        | ExportError::Exists { .. }
+                        | ExportError::Foreign { .. }
+                        | ExportError::Misfit { .. }
+                )
         ) || matches!(self, Self::Run(RunError::Exists { .. } | RunError::Changed { .. } | RunError::NoRun { .. }))
     }
 }
