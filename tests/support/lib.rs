@@ -88,12 +88,14 @@ impl Playground {
 
 /// The Python that `cargo xtask test` found or made; without one, whichever `python3` is there, if it has torch.
 pub fn python() -> Option<Command> {
+    python_with("torch, safetensors")
+}
+
+/// The same, if it has these modules.
+pub fn python_with(modules: &str) -> Option<Command> {
     let python = std::env::var("TANDEM_PYTHON").unwrap_or_else(|_| "python3".into());
-    let has_torch = std::process::Command::new(&python).args(["-c", "import torch, safetensors"]).output();
-    let found = has_torch.is_ok_and(|o| o.status.success());
-    assert!(
-        found || std::env::var_os("TANDEM_PYTHON").is_none(),
-        "TANDEM_PYTHON = {python} cannot import torch and safetensors"
-    );
+    let has_all = std::process::Command::new(&python).args(["-c", &format!("import {modules}")]).output();
+    let found = has_all.is_ok_and(|o| o.status.success());
+    assert!(found || std::env::var_os("TANDEM_PYTHON").is_none(), "TANDEM_PYTHON = {python} cannot import {modules}");
     found.then(|| Command::new(python))
 }

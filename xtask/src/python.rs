@@ -19,12 +19,13 @@ print(spec.submodule_search_locations[0] if spec and spec.submodule_search_locat
 
 /// What the tests' scripts import.
 const IMPORT_ALL: &str = "
-import numpy, PIL, safetensors.torch, torch
+import flax.linen, numpy, onnx, onnxruntime, PIL, safetensors.torch, torch
 raise SystemExit(not torch.__version__.startswith('2.11.'))
 ";
 
 /// What gives the above; torch brings NVIDIA's libraries, without which it does not load even on a CPU.
-const PACKAGES: [&str; 4] = ["torch==2.11.0", "numpy", "safetensors", "pillow"];
+/// Flax brings JAX, for the CPU alone.
+const PACKAGES: [&str; 7] = ["torch==2.11.0", "numpy", "safetensors", "pillow", "onnx", "onnxruntime", "flax"];
 
 /// The Python on the path, by its full name, checked to run.
 pub(crate) fn on_path() -> Result<PathBuf> {
@@ -52,7 +53,11 @@ pub(crate) fn torch_of(python: &Path) -> Option<PathBuf> {
 pub(crate) fn for_tests() -> Result<PathBuf> {
     if let Some(given) = env::var_os("TANDEM_PYTHON").map(PathBuf::from) {
         if !has_all(&given) {
-            bail!("TANDEM_PYTHON is {}, which cannot import torch 2.11, numpy, safetensors and PIL", given.display());
+            bail!(
+                "TANDEM_PYTHON is {}, which cannot import torch 2.11, numpy, safetensors, PIL, onnx, onnxruntime and \
+                 flax",
+                given.display()
+            );
         }
         eprintln!("python for the tests: TANDEM_PYTHON={}", given.display());
         return Ok(given);
@@ -96,8 +101,8 @@ fn make(own: &Path) -> Result<PathBuf> {
     }
     eprintln!(
         "python for the tests: making {}; PyTorch and the CUDA libraries that it loads are 2.9 GB to fetch and 4.7 GB \
-         on disk, once for all checkouts (a Python of yours with torch 2.11, numpy, safetensors and pillow will do: \
-         name it in TANDEM_PYTHON)",
+         on disk, once for all checkouts (a Python of yours with torch 2.11, numpy, safetensors, pillow, onnx, \
+         onnxruntime and flax will do: name it in TANDEM_PYTHON)",
         place.display()
     );
     // pip's scratch files are as large, and /tmp may be memory: they go beside, which also makes the last move a rename.

@@ -39,6 +39,10 @@ pub(super) enum Command {
     Sample(Sample),
     /// Measure a run's images, or a folder's, against real ones: FID, KID, IS, precision, recall, density, coverage.
     Eval(Eval),
+    /// Write a trained network for other frameworks: safetensors, ONNX, PyTorch, Flax.
+    Export(Export),
+    /// Begin a run from the weights of a PyTorch state_dict.
+    Import(Import),
     /// Measure one stage against two on a config: predicted and measured cost, and where the time goes.
     Bench(Bench),
     /// Draw a labelled row of images from each of several runs, into one PNG.
@@ -187,6 +191,83 @@ pub(super) enum Way {
 
 fn truncation(text: &str) -> Result<f64, String> {
     text.parse().ok().filter(|t: &f64| *t > 0.0 && t.is_finite()).ok_or_else(|| "expected a number above 0".to_owned())
+}
+
+/// What to export to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum ExportFormat {
+    /// The weights alone, in PyTorch's names and layout.
+    Safetensors,
+    /// A model with its weights, for ONNX Runtime and others.
+    Onnx,
+    /// A module in Python, and its weights.
+    Pytorch,
+    /// A Flax module in Python, and the same weights.
+    Flax,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum ExportNetwork {
+    Generator,
+    Discriminator,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum ExportWeights {
+    /// As the last step left them.
+    Live,
+    /// Their moving average.
+    Averaged,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Export {
+    /// The run directory.
+    pub(super) run: PathBuf,
+    /// What to export to.
+    #[arg(long, value_enum)]
+    pub(super) to: ExportFormat,
+    /// Which network.
+    #[arg(long, value_enum, default_value_t = ExportNetwork::Generator)]
+    pub(super) network: ExportNetwork,
+    /// Which of the generator's weights; the moving average where it is kept, if not given.
+    #[arg(long, value_enum)]
+    pub(super) weights: Option<ExportWeights>,
+    /// A checkpoint's step, if not the latest.
+    #[arg(long)]
+    pub(super) step: Option<u64>,
+    /// The folder to write; `RUN-FORMAT` in the current one if not given.
+    #[arg(long, value_name = "DIR")]
+    pub(super) out: Option<PathBuf>,
+    /// Replace an export that is there.
+    #[arg(long)]
+    pub(super) force: bool,
+    /// The licence that you give the weights, as model hubs spell it: `apache-2.0`, `cc-by-4.0`.
+    #[arg(long, value_name = "ID", default_value = crate::export::UNKNOWN)]
+    pub(super) license: String,
+}
+
+#[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("weights").required(true).multiple(true))]
+pub(super) struct Import {
+    /// The generator's state_dict; the same as `--generator`.
+    #[arg(value_name = "STATE_DICT.safetensors", group = "weights", conflicts_with = "generator")]
+    pub(super) state_dict: Option<PathBuf>,
+    /// The generator's state_dict; first values of the seed if not given.
+    #[arg(long, value_name = "FILE.safetensors", group = "weights")]
+    pub(super) generator: Option<PathBuf>,
+    /// The discriminator's state_dict; first values of the seed if not given.
+    #[arg(long, value_name = "FILE.safetensors", group = "weights")]
+    pub(super) discriminator: Option<PathBuf>,
+    /// The configuration of the new run, a TOML file.
+    #[arg(long, value_name = "CONFIG.toml")]
+    pub(super) config: PathBuf,
+    /// Set a key, over everything else.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub(super) sets: Vec<String>,
+    /// The directory of the new run.
+    #[arg(long, value_name = "DIR")]
+    pub(super) out: PathBuf,
 }
 
 #[derive(Debug, Args)]

@@ -6,6 +6,8 @@ mod compare;
 mod data;
 mod doctor;
 mod eval;
+mod export;
+mod import;
 mod inspect;
 mod log;
 mod plugins;
@@ -69,6 +71,8 @@ fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Train(train) => return train::run(&train, path),
         Command::Sample(sample) => sample::run(&sample)?,
         Command::Eval(eval) => eval::run(&eval)?,
+        Command::Export(arguments) => export::run(&arguments)?,
+        Command::Import(arguments) => import::run(&arguments, path)?,
         Command::Bench(bench) => bench::run(&bench, path)?,
         Command::Sheet(sheet) => sheet::run(&sheet)?,
         Command::Compare(compare) => return compare::run(&compare, path),

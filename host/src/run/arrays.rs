@@ -5,8 +5,7 @@
 use std::{
     collections::BTreeMap,
     fmt,
-    fs::File,
-    io::{self, BufWriter, Write},
+    io::{self, Write},
     path::Path,
 };
 
@@ -88,6 +87,13 @@ pub fn write_arrays(path: &Path, arrays: &[NamedArray], metadata: &Metadata) -> 
     write::replace_with(path, |out| file.write(out))
 }
 
+/// The bytes of a safetensors file. `path` is where it will be, for messages.
+pub fn encode_arrays(path: &Path, arrays: &[NamedArray], metadata: &Metadata) -> Result<Vec<u8>, RunError> {
+    let mut bytes = Vec::new();
+    prepare(path, arrays, metadata)?.write(&mut bytes).map_err(RunError::io("write", path))?;
+    Ok(bytes)
+}
+
 /// A safetensors file ready to be written.
 pub(super) struct Prepared<'a> {
     header: Vec<u8>,
@@ -95,7 +101,7 @@ pub(super) struct Prepared<'a> {
 }
 
 impl Prepared<'_> {
-    pub(super) fn write(&self, out: &mut BufWriter<File>) -> io::Result<()> {
+    pub(super) fn write(&self, out: &mut impl Write) -> io::Result<()> {
         out.write_all(&(self.header.len() as u64).to_le_bytes())?;
         out.write_all(&self.header)?;
         self.arrays.iter().try_for_each(|a| out.write_all(&a.data))

@@ -6,6 +6,7 @@ mod arrays;
 mod board;
 mod checkpoint;
 mod error;
+mod folder;
 mod lock;
 mod metrics;
 mod training;
@@ -21,10 +22,11 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-pub use arrays::{ArrayType, Metadata, NamedArray, read_arrays, write_arrays};
+pub use arrays::{ArrayType, Metadata, NamedArray, encode_arrays, read_arrays, write_arrays};
 pub use board::Board;
 pub use checkpoint::{Checkpoint, Part};
 pub use error::{RunError, Safe};
+pub use folder::write_folder;
 pub use training::TrainingRun;
 
 use crate::config::Config;

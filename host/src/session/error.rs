@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use crate::{
-    config::ConfigError, data::DataError, image::ImageError, metrics::MetricsError, network::NetworkError,
-    plugin::PluginError, run::RunError, share::ShareError, train::TrainError,
+    config::ConfigError, data::DataError, export::ExportError, image::ImageError, metrics::MetricsError,
+    network::NetworkError, plugin::PluginError, run::RunError, share::ShareError, train::TrainError,
 };
 
 /// An error of a whole run.
@@ -67,6 +67,9 @@ pub enum SessionError {
     /// A picture.
     #[error(transparent)]
     Image(#[from] ImageError),
+    /// An export or an import.
+    #[error(transparent)]
+    Export(#[from] ExportError),
     /// libtorch or its generators.
     #[error(transparent)]
     Torch(#[from] tandem_torch_ext::TorchError),
@@ -131,6 +134,12 @@ impl SessionError {
                         | MetricsError::Sum { .. }
                         | MetricsError::Unconfirmed { .. }
                         | MetricsError::Figure { .. }
+                )
+                | Self::Export(
+                    ExportError::Argument { .. }
+                        | ExportError::Exists { .. }
+                        | ExportError::Foreign { .. }
+                        | ExportError::Misfit { .. }
                 )
         ) || matches!(self, Self::Run(RunError::Exists { .. } | RunError::Changed { .. } | RunError::NoRun { .. }))
     }

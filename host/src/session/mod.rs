@@ -11,6 +11,8 @@ mod device;
 mod draw;
 mod error;
 mod evaluate;
+mod export;
+mod import;
 mod machine;
 mod memory;
 mod phases;
@@ -29,6 +31,8 @@ pub use evaluate::{
     Against, Evaluation, EvaluationPlan, Evaluator, Images, Line, Passes, Seconds, cache_directory, folder_to_evaluate,
     real_images,
 };
+pub use export::{Export, export};
+pub use import::{Import, import};
 pub use prepare::{Prepared, find_plugin, options, prepare, prepare_for, read_definition};
 pub use sample::{Sampler, Samples, Weights, film, strip};
 pub use settings::settings;

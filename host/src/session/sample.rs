@@ -4,7 +4,9 @@ use tandem_plugin_api::Gan;
 use tandem_torch_ext::Generator;
 use tch::{Device, Kind, Tensor};
 
-use super::{Between, Draw, Evaluation, Evaluator, SessionError, checkpoint::tensors, prepare::from_json};
+use super::{
+    Between, Draw, Evaluation, Evaluator, SessionError, checkpoint::tensors, export::Stored, prepare::from_json,
+};
 use crate::{
     image,
     network::{Compiled, Pass},
@@ -38,28 +40,11 @@ impl Sampler {
     /// Opens the latest checkpoint of a run, or the one of `step`.
     pub fn open(run: &RunDir, step: Option<u64>, weights: Weights, device: Device) -> Result<Self, SessionError> {
         let gan = from_json(&run.definition()?)?;
-        let Some(step) = step.map_or_else(|| run.latest(), |s| Ok(Some(s)))? else {
-            let path = run.path().display();
-            return Err(SessionError::Stored(format!("{path} has no checkpoint yet; wait for its first")));
-        };
-        let part = match weights {
-            Weights::Ema | Weights::Best => run.load_part(step, Part::GeneratorEma)?,
-            Weights::Raw => None,
-        };
-        let averaged = part.is_some();
-        let part = match (part, weights) {
-            (Some(part), _) => Some(part),
-            (None, Weights::Ema) => None,
-            (None, _) => run.load_part(step, Part::Generator)?,
-        };
-        let Some((arrays, _)) = part else {
-            let path = run.path().display();
-            return Err(SessionError::Stored(format!("{path} keeps no moving average (ema_decay = 0); use --raw")));
-        };
+        let Stored { step, part, arrays, .. } = stored(run, step, weights)?;
         let mut unused = Generator::new(device, 0)?;
         let mut generator = Compiled::new(&gan.generator, Kind::Float, &mut unused)?;
         generator.load(&tensors(&arrays)?)?;
-        Ok(Self { generator, gan, averaged, step })
+        Ok(Self { generator, gan, averaged: part == Part::GeneratorEma, step })
     }
 
     /// Figures of images from this generator.
@@ -155,6 +140,52 @@ fn generate<E: From<SessionError>>(
         put(&images()?)?;
     }
     Ok(())
+}
+
+/// G's weights of a run: of the latest checkpoint, or of that of `step`.
+pub(super) fn stored(run: &RunDir, step: Option<u64>, weights: Weights) -> Result<Stored, SessionError> {
+    let step = latest_or(run, step)?;
+    let load = |part| Ok::<_, SessionError>(run.load_part(step, part)?.map(|found| (part, found)));
+    let found = match weights {
+        Weights::Ema => load(Part::GeneratorEma)?,
+        Weights::Raw => load(Part::Generator)?,
+        Weights::Best => match load(Part::GeneratorEma)? {
+            Some(found) => Some(found),
+            None => load(Part::Generator)?,
+        },
+    };
+    match found {
+        Some((part, (arrays, metadata))) => Ok(Stored { step, part, arrays, metadata }),
+        None if weights == Weights::Ema => {
+            let path = run.path().display();
+            Err(SessionError::Stored(format!(
+                "{path} keeps no moving average (ema_decay = 0); use --raw (`tandem export`: --weights live)"
+            )))
+        }
+        None => Err(lost(run, step, Part::Generator)),
+    }
+}
+
+/// D's weights of a run.
+pub(super) fn discriminator(run: &RunDir, step: Option<u64>) -> Result<Stored, SessionError> {
+    let (step, part) = (latest_or(run, step)?, Part::Discriminator);
+    let (arrays, metadata) = run.load_part(step, part)?.ok_or_else(|| lost(run, step, part))?;
+    Ok(Stored { step, part, arrays, metadata })
+}
+
+fn lost(run: &RunDir, step: u64, part: Part) -> SessionError {
+    let path = run.path().display();
+    SessionError::Stored(format!("{path}/checkpoints/step-{step} has no {part}; take another --step"))
+}
+
+fn latest_or(run: &RunDir, step: Option<u64>) -> Result<u64, SessionError> {
+    match step {
+        Some(step) => Ok(step),
+        None => run.latest()?.ok_or_else(|| {
+            let path = run.path().display();
+            SessionError::Stored(format!("{path} has no checkpoint yet; wait for its first"))
+        }),
+    }
 }
 
 /// A run's images as a strip of a contact sheet.

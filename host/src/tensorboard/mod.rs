@@ -1,10 +1,10 @@
 //! TensorBoard's event files: scalars, PNG images and texts by step, as its own writers write them. What is worth
 //! showing, and where the file lies, is decided elsewhere.
 //!
-//! The format is small and has not changed since 2015: records (`record`) that each hold one protobuf message (`message`),
+//! The format is small and has not changed since 2015: records (`record`) that each hold one protobuf message,
 //! `tensorflow.Event` (tensorboard/compat/proto/event.proto). Little of that message is used, so it is written here by hand.
 
-mod message;
+mod event;
 mod record;
 
 use std::{
@@ -14,7 +14,7 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use message::{Message, event};
+use crate::protobuf::Message;
 
 /// An event file that grows. Each event is written in one go, so that a reader sees whole ones.
 #[derive(Debug)]

@@ -1,8 +1,8 @@
-//! Protobuf's wire format as far as events need it, and the numbers of their fields.
+//! Protobuf's wire format, as far as TensorBoard's events and ONNX's models need it. Which fields there are is theirs.
 
 /// A message that is being written. Fields come out in the order in which they go in.
 #[derive(Debug, Default)]
-pub(super) struct Message {
+pub(crate) struct Message {
     bytes: Vec<u8>,
 }
 
@@ -13,36 +13,41 @@ const DELIMITED: u32 = 2;
 const FOUR_BYTES: u32 = 5;
 
 impl Message {
-    pub(super) fn encoded(&self) -> &[u8] {
+    pub(crate) fn encoded(&self) -> &[u8] {
         &self.bytes
     }
 
-    pub(super) fn integer(&mut self, field: u32, value: u64) {
+    /// The fields of another message of the same kind.
+    pub(crate) fn append(&mut self, other: &Self) {
+        self.bytes.extend_from_slice(&other.bytes);
+    }
+
+    pub(crate) fn integer(&mut self, field: u32, value: u64) {
         self.key(field, VARINT);
         self.varint(value);
     }
 
-    pub(super) fn double(&mut self, field: u32, value: f64) {
+    pub(crate) fn double(&mut self, field: u32, value: f64) {
         self.key(field, EIGHT_BYTES);
         self.bytes.extend_from_slice(&value.to_le_bytes());
     }
 
-    pub(super) fn float(&mut self, field: u32, value: f32) {
+    pub(crate) fn float(&mut self, field: u32, value: f32) {
         self.key(field, FOUR_BYTES);
         self.bytes.extend_from_slice(&value.to_le_bytes());
     }
 
-    pub(super) fn text(&mut self, field: u32, value: &str) {
+    pub(crate) fn text(&mut self, field: u32, value: &str) {
         self.bytes(field, value.as_bytes());
     }
 
-    pub(super) fn bytes(&mut self, field: u32, value: &[u8]) {
+    pub(crate) fn bytes(&mut self, field: u32, value: &[u8]) {
         self.key(field, DELIMITED);
         self.varint(value.len() as u64);
         self.bytes.extend_from_slice(value);
     }
 
-    pub(super) fn message(&mut self, field: u32, fill: impl FnOnce(&mut Self)) {
+    pub(crate) fn message(&mut self, field: u32, fill: impl FnOnce(&mut Self)) {
         let mut inner = Self::default();
         fill(&mut inner);
         self.bytes(field, &inner.bytes);
@@ -60,41 +65,6 @@ impl Message {
         }
         self.bytes.push(value as u8);
     }
-}
-
-/// Fields of `Event` and what is in it, and the values of its enumerations (event.proto, summary.proto, tensor.proto).
-pub(super) mod event {
-    pub(crate) const WALL_TIME: u32 = 1;
-    pub(crate) const STEP: u32 = 2;
-    pub(crate) const FILE_VERSION: u32 = 3;
-    pub(crate) const SUMMARY: u32 = 5;
-    pub(crate) const SESSION_LOG: u32 = 7;
-    // SessionLog
-    pub(crate) const STATUS: u32 = 1;
-    pub(crate) const START: u64 = 1;
-    // Summary and its Value
-    pub(crate) const VALUE: u32 = 1;
-    pub(crate) const TAG: u32 = 1;
-    pub(crate) const SIMPLE_VALUE: u32 = 2;
-    pub(crate) const IMAGE: u32 = 4;
-    pub(crate) const TENSOR: u32 = 8;
-    pub(crate) const METADATA: u32 = 9;
-    // Image
-    pub(crate) const HEIGHT: u32 = 1;
-    pub(crate) const WIDTH: u32 = 2;
-    pub(crate) const COLORSPACE: u32 = 3;
-    pub(crate) const RGB: u64 = 3;
-    pub(crate) const ENCODED: u32 = 4;
-    // TensorProto
-    pub(crate) const DTYPE: u32 = 1;
-    pub(crate) const STRING: u64 = 7;
-    pub(crate) const SHAPE: u32 = 2;
-    pub(crate) const STRING_VALUE: u32 = 8;
-    // SummaryMetadata
-    pub(crate) const PLUGIN_DATA: u32 = 1;
-    pub(crate) const PLUGIN_NAME: u32 = 1;
-    pub(crate) const DATA_CLASS: u32 = 4;
-    pub(crate) const CLASS_TENSOR: u64 = 2;
 }
 
 #[cfg(test)]

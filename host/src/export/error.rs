@@ -1,0 +1,105 @@
+//! What keeps a network from being exported or imported, each time with the layer or tensor and what to do.
+
+use std::{fmt, path::PathBuf};
+
+use crate::run::{ArrayType, RunError};
+
+/// An error of an export or an import.
+#[derive(Debug, thiserror::Error)]
+pub enum ExportError {
+    /// A framework has no such operation.
+    #[error(
+        "{place} cannot be exported to {framework}: {why}; export with `--to safetensors` and write this part by hand"
+    )]
+    Unsupported {
+        /// The layer, as definitions name it.
+        place: String,
+        /// The framework.
+        framework: &'static str,
+        /// What it lacks.
+        why: String,
+    },
+    /// Tensors that are not the network's.
+    #[error("{origin} does not fit the {network}:{misfit}")]
+    Misfit {
+        /// Where the tensors came from.
+        origin: String,
+        /// `generator` or `discriminator`.
+        network: &'static str,
+        /// Every tensor that is wrong.
+        misfit: Misfit,
+    },
+    /// The format cannot hold that much.
+    #[error("the {network} has {bytes} bytes of weights, more than an ONNX file holds (2 GiB); use another `--to`")]
+    TooLarge {
+        /// `generator` or `discriminator`.
+        network: &'static str,
+        /// What its weights take.
+        bytes: usize,
+    },
+    /// An argument that makes no sense.
+    #[error("--{flag}: {why}")]
+    Argument {
+        /// The flag.
+        flag: &'static str,
+        /// What was found and expected.
+        why: String,
+    },
+    /// The target is there already.
+    #[error("{} is there already; choose another folder with `--out`, or replace it with `--force`", path.display())]
+    Exists {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// The target holds something that no export wrote.
+    #[error("{} holds `{found}`, which no export wrote, so `--force` does not replace it; choose another folder with `--out`", path.display())]
+    Foreign {
+        /// The folder.
+        path: PathBuf,
+        /// One of the things in it.
+        found: String,
+    },
+    /// A file could not be written.
+    #[error(transparent)]
+    Run(#[from] RunError),
+}
+
+/// How tensors differ from those that a network owns.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Misfit {
+    /// Tensors that the network owns and the file lacks: `conv1.weight [64, 1, 4, 4]`.
+    pub missing: Vec<String>,
+    /// Tensors that the file has and the network does not know.
+    pub unexpected: Vec<String>,
+    /// Tensors of another shape or type.
+    pub mismatched: Vec<String>,
+}
+
+impl Misfit {
+    /// Whether there is no difference.
+    pub const fn is_empty(&self) -> bool {
+        self.missing.is_empty() && self.unexpected.is_empty() && self.mismatched.is_empty()
+    }
+}
+
+impl fmt::Display for Misfit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let lists = [("missing", &self.missing), ("unexpected", &self.unexpected), ("different", &self.mismatched)];
+        for (what, tensors) in lists {
+            for tensor in tensors {
+                write!(f, "\n  {what}: {tensor}")?;
+            }
+        }
+        write!(f, "\nits tensors must have the names and shapes that `tandem export --to safetensors` gives")?;
+        let spectral = |names: &[String]| names.iter().any(|n| n.contains(".weight_orig "));
+        if spectral(&self.missing) {
+            write!(f, "; a weight under spectral norm is stored as `torch.nn.utils.spectral_norm` does")?;
+        }
+        Ok(())
+    }
+}
+
+/// `F32 [64, 1, 4, 4]`.
+pub(super) fn shown(dtype: ArrayType, shape: &[usize]) -> String {
+    format!("{dtype} {shape:?}")
+}

@@ -1,0 +1,231 @@
+//! Weights for other frameworks and back: what `tandem export` writes computes the host's images elsewhere, and what
+//! `tandem import` takes trains on.
+#![expect(clippy::unwrap_used, reason = "tests: a panic is the report")]
+
+use std::{collections::BTreeSet, fs, path::Path, thread};
+
+use predicates::{prelude::PredicateBooleanExt as _, str::contains};
+use safetensors::SafeTensors;
+use tandem_tests::{Playground, python_with, root, tandem};
+
+/// Every shipped method in each of its variants; with `D` the discriminator is exported too.
+const METHODS: [(&str, &str, &str); 23] = [
+    ("dcgan", "loss = \"saturating\"\nnorm = \"group\"", "D"),
+    ("dcgan", "loss = \"non-saturating\"\nnorm = \"batch\"", "D"),
+    ("cgan", "loss = \"saturating\"", "D"),
+    ("cgan", "loss = \"non-saturating\"", ""),
+    ("wgan", "norm = \"none\"", "D"),
+    ("lsgan", "coding = \"binary\"", ""),
+    ("lsgan", "coding = \"pearson\"", ""),
+    ("lsgan", "coding = \"signed\"\nnorm = \"spectral\"", "D"),
+    ("relgan", "variant = \"standard\"", ""),
+    ("relgan", "variant = \"average\"", ""),
+    ("relgan", "variant = \"average-least-squares\"", ""),
+    ("relgan", "variant = \"average-hinge\"", ""),
+    ("geogan", "norm = \"group\"", ""),
+    ("fishergan", "norm = \"group\"", ""),
+    ("bgan", "target = \"boundary\"", ""),
+    ("bgan", "target = \"log-z\"", ""),
+    ("wgan-gp", "norm = \"none\"", ""),
+    ("dragan", "", ""),
+    ("r3gan-loss", "norm = \"none\"", ""),
+    ("sngan", "loss = \"hinge\"", ""),
+    ("sngan", "loss = \"non-saturating\"\nnetwork = \"sn-dcgan\"", "D"),
+    ("sngan", "loss = \"non-saturating\"\nnetwork = \"resnet\"", "D"),
+    ("sngan", "loss = \"hinge\"\nnetwork = \"resnet\"\nconditional = true", "D"),
+];
+
+const FRAMEWORKS: [&str; 3] = ["pytorch", "onnx", "flax"];
+
+/// A run of a few steps, and its folder.
+fn trained(plugin: &str, options: &str) -> Playground {
+    let here = Playground::new(&format!("plugin = \"{plugin}\""));
+    let config = fs::read_to_string(here.path("config.toml")).unwrap();
+    fs::write(here.path("config.toml"), format!("{config}{options}\n")).unwrap();
+    here.train("run", &["--set", "steps=2", "--set", "sample_every=0"]).assert().success();
+    here
+}
+
+/// Exports a network to every framework; the folders.
+fn exported(here: &Playground, network: &str) -> Vec<String> {
+    let folders = FRAMEWORKS.map(|to| (to, here.path(&format!("{network}-{to}"))));
+    for (to, out) in &folders {
+        tandem(&["export", &here.path("run"), "--to", to, "--network", network, "--out", out]).assert().success();
+    }
+    folders.map(|(_, out)| out).to_vec()
+}
+
+/// Exports of the runs give the host's outputs in every framework.
+fn agree(runs: &[Playground], discriminators: &[bool]) {
+    let Some(mut python) = python_with("torch, safetensors, onnx, onnxruntime, flax") else { return };
+    let mut folders = Vec::new();
+    for (here, &d) in runs.iter().zip(discriminators) {
+        folders.extend(exported(here, "generator"));
+        if d {
+            folders.extend(exported(here, "discriminator"));
+        }
+    }
+    let script = root().join("tests/python/verify_export.py");
+    python.arg(script).args(&folders).env("PYTHONDONTWRITEBYTECODE", "1").env("JAX_PLATFORMS", "cpu");
+    python.assert().success().stdout(contains("max_abs_difference").count(folders.len()));
+}
+
+#[test]
+fn every_method_gives_the_hosts_images_in_every_framework() {
+    // Two halves at once, as the machine has two cores at least.
+    thread::scope(|scope| {
+        for half in METHODS.chunks(12) {
+            scope.spawn(|| {
+                let runs: Vec<Playground> = half.iter().map(|(plugin, options, _)| trained(plugin, options)).collect();
+                let discriminators: Vec<bool> = half.iter().map(|(.., d)| *d == "D").collect();
+                agree(&runs, &discriminators);
+            });
+        }
+    });
+}
+
+fn every_operation() -> Playground {
+    let file = tandem_tests::binary().with_file_name("examples").join("libevery_operation.so");
+    let here = Playground::new(&format!("plugin = \"{}\"", file.display()));
+    let config = fs::read_to_string(here.path("config.toml")).unwrap();
+    fs::write(here.path("config.toml"), config.split("[options]").next().unwrap()).unwrap();
+    here.train("run", &["--set", "steps=2", "--set", "sample_every=0"]).assert().success();
+    here
+}
+
+/// The test plugin has every operation that docs/opset.md lists, which is made from the opset's table.
+#[test]
+fn every_operation_gives_the_hosts_output_in_every_framework() {
+    let here = every_operation();
+    let definition: serde_json::Value = serde_json::from_slice(&here.read("run/definition.json")).unwrap();
+    let graphs = definition["graphs"].as_array().unwrap();
+    let networks = graphs.iter().filter(|g| g["name"] == "generator" || g["name"] == "discriminator");
+    let nodes = networks.flat_map(|g| g["value"]["nodes"].as_array().unwrap());
+    let used: BTreeSet<&str> = nodes.map(|n| n["op"].as_str().unwrap()).collect();
+    let page = fs::read_to_string(root().join("docs/opset.md")).unwrap();
+    let listed: BTreeSet<&str> = page.lines().filter_map(|l| l.strip_prefix("| `")?.split('`').next()).collect();
+    assert_eq!(listed.difference(&used).collect::<Vec<_>>(), Vec::<&&str>::new());
+    agree(&[here], &[true]);
+}
+
+fn names(folder: &str) -> Vec<String> {
+    let mut names: Vec<String> =
+        fs::read_dir(folder).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn an_export_is_a_folder_to_upload() {
+    let here = Playground::new("");
+    here.train("run", &[]).assert().success();
+    let evaluation = r#"{"step": 6, "n": 500, "figures": [{"metric": "fid", "name": "fid-digits", "value": 12.5}]}"#;
+    fs::write(here.path("run/evaluations.jsonl"), format!("{evaluation}\n")).unwrap();
+    let (run, out) = (here.path("run"), here.path("out"));
+    tandem(&["export", &run, "--to", "pytorch", "--out", &out, "--license", "cc-by-4.0"]).assert().success();
+    assert_eq!(
+        names(&out),
+        ["README.md", "check.safetensors", "config.toml", "generator.py", "generator.safetensors", "samples.png"]
+    );
+    let card = String::from_utf8(here.read("out/README.md")).unwrap();
+    for words in [
+        "---\nlicense: cc-by-4.0\nlibrary_name: pytorch\npipeline_tag: unconditional-image-generation\ntags:\n- gan\n",
+        "![Samples](samples.png)",
+        "| fid-digits | 12.5 |",
+        "from generator import load",
+        "| weights | the moving average (decay 0.999) |",
+        "```toml\nplugin = \"dcgan\"",
+    ] {
+        assert!(card.contains(words), "{words} is not in\n{card}");
+    }
+    let bytes = here.read("out/generator.safetensors");
+    let (_, header) = SafeTensors::read_metadata(&bytes).unwrap();
+    let metadata = header.metadata().as_ref().unwrap();
+    assert_eq!(
+        ["format", "method", "network", "weights", "step", "opset"].map(|k| metadata[k].as_str()),
+        ["pt", "dcgan", "generator", "averaged", "6", "1"]
+    );
+    // Those of another step, as they were left, take the place of the first only when told to.
+    let again = ["export", &run, "--to", "safetensors", "--out", &out, "--weights", "live", "--step", "3"];
+    tandem(&again).assert().code(2).stderr(contains("is there already").and(contains("--force")));
+    tandem(&[&again[..], &["--force"]].concat()).assert().success();
+    assert_eq!(names(&out), ["README.md", "check.safetensors", "config.toml", "generator.safetensors", "samples.png"]);
+    let weights = |path: &str| here.read(path);
+    let (live, saved) = (weights("out/generator.safetensors"), weights("run/checkpoints/step-3/generator.safetensors"));
+    let (live, saved) = (SafeTensors::deserialize(&live).unwrap(), SafeTensors::deserialize(&saved).unwrap());
+    for (name, view) in saved.iter() {
+        assert_eq!(view.data(), live.tensor(name).unwrap().data(), "{name}");
+    }
+    // Nothing unfinished is left beside it.
+    assert_eq!(names(Path::new(&out).parent().unwrap().to_str().unwrap()), ["config.toml", "out", "run"]);
+}
+
+#[test]
+fn imported_weights_are_sampled_and_trained_on() {
+    let here = Playground::default();
+    here.train("run", &[]).assert().success();
+    let (config, new) = (here.path("config.toml"), here.path("new"));
+    let [g, d] = ["generator", "discriminator"].map(|n| here.path(&format!("run/checkpoints/step-6/{n}.safetensors")));
+    let import = ["import", "--config", &config, "--generator", &g, "--discriminator", &d, "--out", &new];
+    tandem(&import).assert().success().stdout(contains("--resume"));
+    let [ours, theirs] = [("run", "--step=6"), ("new", "--step=0")].map(|(run, step)| {
+        let png = here.path(&format!("{run}.png"));
+        tandem(&["sample", &here.path(run), step, "--raw", "--num", "4", "--out", &png]).assert().success();
+        fs::read(png).unwrap()
+    });
+    assert_eq!(ours, theirs);
+    let saved = |n: &str| here.read(&format!("{n}.safetensors"));
+    let values =
+        |bytes: &[u8]| SafeTensors::deserialize(bytes).unwrap().tensor("conv1.weight").unwrap().data().to_vec();
+    assert_eq!(
+        values(&saved("new/checkpoints/step-0/discriminator")),
+        values(&saved("run/checkpoints/step-6/discriminator"))
+    );
+    here.train("new", &["--resume"]).assert().success().stdout(contains("trained to step 6"));
+    tandem(&import).assert().code(2).stderr(contains("already holds a run"));
+    // G alone: D begins with first values.
+    let alone = here.path("alone");
+    tandem(&["import", &g, "--config", &config, "--out", &alone]).assert().success();
+    here.train("alone", &["--resume"]).assert().success();
+}
+
+/// A safetensors file of one array.
+fn one_array(dtype: &str, shape: &[usize], bytes: usize) -> Vec<u8> {
+    let header = format!(r#"{{"project.weight":{{"dtype":"{dtype}","shape":{shape:?},"data_offsets":[0,{bytes}]}}}}"#);
+    [&(header.len() as u64).to_le_bytes()[..], header.as_bytes(), &vec![0; bytes]].concat()
+}
+
+#[test]
+fn bad_input_is_refused_with_what_to_do_and_nothing_is_written() {
+    let here = Playground::default();
+    here.train("run", &[]).assert().success();
+    let (run, out, config) = (here.path("run"), here.path("out"), here.path("config.toml"));
+    let export =
+        |more: &[&str]| tandem(&[&["export", &run, "--to", "onnx", "--out", &out][..], more].concat()).assert();
+    export(&["--step", "4"]).failure().stderr(contains("has no checkpoint step-4; it has step-3, step-6"));
+    export(&["--network", "critic"]).code(2).stderr(contains("critic").and(contains("discriminator")));
+    export(&["--network", "discriminator", "--weights", "averaged"]).code(2).stderr(contains("only the generator"));
+    export(&["--license", "my own\nlicence"]).code(2).stderr(contains("apache-2.0"));
+    tandem(&["export", &here.path("none"), "--to", "onnx"]).assert().code(2).stderr(contains("holds no run"));
+    tandem(&["export", &run, "--to", "tflite"]).assert().code(2).stderr(contains("tflite").and(contains("onnx")));
+
+    let import = |bytes: &[u8]| {
+        fs::write(here.path("g.safetensors"), bytes).unwrap();
+        tandem(&["import", &here.path("g.safetensors"), "--config", &config, "--out", &out]).assert()
+    };
+    import(&one_array("I32", &[2], 8)).code(2).stderr(
+        contains("g.safetensors does not fit the generator:")
+            .and(contains("\n  missing: to_image.weight F32"))
+            .and(contains("\n  different: project.weight must be F32 [8, 16, 4, 4], found I32 [2]")),
+    );
+    import(&one_array("F32", &[2], 4)).failure().stderr(contains("g.safetensors").and(contains("damaged")));
+    import(b"not one").failure().stderr(contains("not a whole safetensors file"));
+    tandem(&["import", "--config", &config, "--out", &out]).assert().code(2);
+
+    // A damaged checkpoint, and a run without one.
+    fs::write(here.path("run/checkpoints/step-6/generator_ema.safetensors"), "half").unwrap();
+    export(&[]).failure().stderr(contains("generator_ema.safetensors is damaged"));
+    fs::remove_dir_all(here.path("run/checkpoints")).unwrap();
+    export(&[]).failure().stderr(contains("has no checkpoint yet"));
+    assert_eq!(names(Path::new(&out).parent().unwrap().to_str().unwrap()), ["config.toml", "g.safetensors", "run"]);
+}
