@@ -63,6 +63,9 @@ impl Watch for Screen {
             text += &format!("  γ {mean:.3} [{min:.3}, {max:.3}]");
         }
         text += &format!("  {:.0} images/s", progress.images_per_second);
+        if progress.data_wait >= NOTICED_WAIT {
+            text += &format!("  {:.0} % waiting for data", 100.0 * progress.data_wait);
+        }
         match &self.bar {
             Some(bar) => bar.set_message(text),
             None => eprintln!("step {}: {text}, {:.2} steps/s", progress.step, progress.steps_per_second),
@@ -81,6 +84,9 @@ impl Watch for Screen {
         tracing::info!("wrote {what} {path}");
     }
 }
+
+/// The share of time waiting for data from which on it is told.
+const NOTICED_WAIT: f64 = 0.02;
 
 /// A bar on standard error, which nobody sees where that is no terminal.
 fn bar(template: &str) -> ProgressBar {

@@ -3,6 +3,7 @@
 use std::{
     sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel},
     thread::JoinHandle,
+    time::{Duration, Instant},
 };
 
 use super::{DataError, Dataset, Sampler, SamplerState, sampler::flipped};
@@ -31,6 +32,7 @@ pub struct Prefetch {
     ready: Option<Receiver<Ready>>,
     spare: Option<SyncSender<HostBatch>>,
     thread: Option<JoinHandle<()>>,
+    waited: Duration,
 }
 
 impl Prefetch {
@@ -46,13 +48,27 @@ impl Prefetch {
             .name("batches".into())
             .spawn(move || fill(&to_trainer, &from_trainer))
             .map_err(|e| DataError::Worker(e.to_string()))?;
-        Ok(Self { ready: Some(ready), spare: Some(spare), thread: Some(thread) })
+        Ok(Self { ready: Some(ready), spare: Some(spare), thread: Some(thread), waited: Duration::ZERO })
     }
 
     /// The next batch; waits for it if it is not ready.
     pub fn next_batch(&mut self) -> Result<HostBatch, DataError> {
-        let received = self.ready.as_ref().and_then(|ready| ready.recv().ok());
+        let received = self.ready.as_ref().and_then(|ready| match ready.try_recv() {
+            Ok(batch) => Some(batch),
+            Err(TryRecvError::Disconnected) => None,
+            Err(TryRecvError::Empty) => {
+                let since = Instant::now();
+                let received = ready.recv().ok();
+                self.waited += since.elapsed();
+                received
+            }
+        });
         received.unwrap_or_else(|| Err(DataError::Worker(self.join())))
+    }
+
+    /// How long [`Self::next_batch`] has waited so far, over all calls.
+    pub const fn waited(&self) -> Duration {
+        self.waited
     }
 
     /// Gives a used batch's memory back.
@@ -155,6 +171,23 @@ mod tests {
         assert_eq!(message, "the thread that prepares batches stopped: no image 7");
         assert!(batches.next_batch().is_err());
         batches.recycle(HostBatch::default());
+    }
+
+    #[test]
+    fn only_what_is_not_ready_is_waited_for() {
+        let (go, told) = sync_channel(0);
+        let mut batches = Prefetch::spawn(move |ready, _| {
+            ready.send(Ok(HostBatch::default())).unwrap();
+            told.recv().unwrap();
+            std::thread::sleep(Duration::from_millis(30));
+            ready.send(Ok(HostBatch::default())).unwrap();
+        })
+        .unwrap();
+        batches.next_batch().unwrap();
+        let before = batches.waited().as_secs_f64();
+        go.send(()).unwrap();
+        batches.next_batch().unwrap();
+        assert!(batches.waited().as_secs_f64() - before >= 0.025, "{:?}", batches.waited());
     }
 
     #[test]

@@ -51,6 +51,15 @@ pub(super) fn speed(lines: &[Value]) -> String {
         lines,
         &[("images_per_second", "images per second", 1)],
     );
+    if series(lines, "data_wait").iter().any(|p| p.1 > 0.01) {
+        text += &chart(
+            "wait",
+            "Waiting for data",
+            "Share of the time in which the next batch was not ready.",
+            lines,
+            &[("data_wait", "share", 4)],
+        );
+    }
     if series(lines, "rate_factor").iter().any(|p| p.1.is_finite() && p.1 != 1.0) {
         text += &chart(
             "rate",

@@ -1,5 +1,7 @@
 //! Batches onto the trainer's device: from the data's thread, or from a data set that lies there whole.
 
+use std::time::Duration;
+
 use tch::{Device, Kind, Tensor};
 
 use super::SessionError;
@@ -80,6 +82,14 @@ impl Batches {
     /// Where the data goes on after the batches handed out so far.
     pub(super) const fn position(&self) -> SamplerState {
         self.position
+    }
+
+    /// How long the trainer has waited for batches so far.
+    pub(super) const fn waited(&self) -> Duration {
+        match &self.source {
+            Source::Host(prefetch) => prefetch.waited(),
+            Source::Resident { .. } => Duration::ZERO,
+        }
     }
 
     pub(super) fn next(&mut self) -> Result<Batch, SessionError> {

@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// Tags by the names of `metrics.jsonl`, in groups.
-const TAGS: [(&str, &str); 12] = [
+const TAGS: [(&str, &str); 13] = [
     ("loss_discriminator", "loss/discriminator"),
     ("loss_generator", "loss/generator"),
     ("penalty", "loss/penalty"),
@@ -22,6 +22,7 @@ const TAGS: [(&str, &str); 12] = [
     ("rate_factor", "rate/factor"),
     ("steps_per_second", "speed/steps_per_second"),
     ("images_per_second", "speed/images_per_second"),
+    ("data_wait", "speed/data_wait"),
 ];
 
 /// Begins the event file where the configuration asks for one; `step` steps are done.

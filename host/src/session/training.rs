@@ -81,6 +81,8 @@ pub struct Progress {
     pub steps_per_second: f64,
     /// Real images in a second, since the last line.
     pub images_per_second: f64,
+    /// Share of the time since the last line in which the next batch was not ready.
+    pub data_wait: f64,
 }
 
 /// How a run ended.
@@ -189,7 +191,7 @@ impl<'a> Training<'a> {
         if grids && self.trainer.step() == 0 {
             self.sample(watch)?;
         }
-        let mut since = (Instant::now(), self.trainer.step());
+        let mut since = self.here();
         while self.trainer.step() < self.config.steps {
             let batches = &mut self.batches;
             self.trainer.round(|| batches.next())?;
@@ -228,13 +230,20 @@ impl<'a> Training<'a> {
         Ok(End::Done)
     }
 
-    fn read(&mut self, since: &mut (Instant, u64), watch: &mut dyn Watch) -> Result<(), SessionError> {
+    fn here(&self) -> Since {
+        Since { at: Instant::now(), step: self.trainer.step(), waited: self.batches.waited() }
+    }
+
+    fn read(&mut self, since: &mut Since, watch: &mut dyn Watch) -> Result<(), SessionError> {
         let readings = self.trainer.readings().read()?;
-        let now = Instant::now();
+        let now = self.here();
         let settings = self.trainer.settings();
-        let batches: u64 = (since.1..self.trainer.step()).map(|round| settings.steps_of_d(round)).sum();
+        let batches: u64 = (since.step..now.step).map(|round| settings.steps_of_d(round)).sum();
         let images = batches * self.config.batch_size as u64;
-        if let Some(mut progress) = summary(&readings, now - since.0, images) {
+        let elapsed = now.at - since.at;
+        if let Some(mut progress) = summary(&readings, elapsed, images) {
+            progress.data_wait =
+                (now.waited.as_secs_f64() - since.waited.as_secs_f64()) / elapsed.as_secs_f64().max(1e-9);
             progress.rate_factor = settings.schedule.factor(progress.step.saturating_sub(1));
             self.run.append_metrics(progress.step, &progress)?;
             if let Some(board) = &mut self.board {
@@ -242,12 +251,12 @@ impl<'a> Training<'a> {
             }
             watch.reading(&progress);
         }
-        *since = (now, self.trainer.step());
+        *since = now;
         Ok(())
     }
 
     /// Evaluates and writes it down; says whether this is the best so far, and whether to go on has no use.
-    fn evaluate(&mut self, since: &mut (Instant, u64), watch: &mut dyn Watch) -> Result<(bool, bool), SessionError> {
+    fn evaluate(&mut self, since: &mut Since, watch: &mut dyn Watch) -> Result<(bool, bool), SessionError> {
         let Some(evaluations) = &mut self.evaluations else { return Ok((false, false)) };
         finish(self.trainer.settings().device);
         self.clock.stop();
@@ -274,7 +283,7 @@ impl<'a> Training<'a> {
         let verdict = evaluations.push(line);
         self.clock.start();
         // The next line's speed is that of training.
-        *since = (Instant::now(), step);
+        *since = self.here();
         Ok((verdict.best, verdict.plateau))
     }
 
@@ -335,6 +344,15 @@ impl<'a> Training<'a> {
     }
 }
 
+/// Where a line of `metrics.jsonl` begins.
+#[derive(Debug, Clone, Copy)]
+struct Since {
+    at: Instant,
+    step: u64,
+    /// For batches, since the process began.
+    waited: Duration,
+}
+
 /// Time spent training, over all processes of a run.
 #[derive(Debug, Default)]
 struct Clock {
@@ -383,5 +401,6 @@ fn summary(readings: &[Reading], elapsed: Duration, images: u64) -> Option<Progr
         rate_factor: 1.0,
         steps_per_second: per_second(readings.len() as f64),
         images_per_second: per_second(images as f64),
+        data_wait: 0.0,
     })
 }
