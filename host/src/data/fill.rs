@@ -93,10 +93,12 @@ fn decode(
     let length = transform.sample_len();
     let count = planes.len() / length;
     let slots = Mutex::new(planes.chunks_exact_mut(length).enumerate());
+    // A function of its own: in the loop's head, the lock would be held while the image is decoded. A thread that panicked
+    // holds none, as nothing else is done under it.
+    let next = || slots.lock().unwrap_or_else(std::sync::PoisonError::into_inner).next();
     let work = || {
         let (mut resizer, mut buffer, mut verdicts) = (Resizer::new(), Vec::new(), Vec::new());
-        // A thread that panicked holds no lock: nothing is done under it.
-        while let Some((i, to)) = slots.lock().unwrap_or_else(std::sync::PoisonError::into_inner).next() {
+        while let Some((i, to)) = next() {
             let one = || picture(samples, start + i, &mut buffer).and_then(|p| transform.apply(p, &mut resizer, to));
             let verdict = catch_unwind(AssertUnwindSafe(one));
             verdicts.push((i, verdict.unwrap_or_else(|_| Err("its decoder gave up; please report the file".into()))));
@@ -112,4 +114,55 @@ fn decode(
     .concat();
     verdicts.sort_unstable_by_key(|(i, _)| *i);
     Ok(verdicts.into_iter().map(|(_, verdict)| verdict).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        sync::{Condvar, Mutex},
+        time::Duration,
+    };
+
+    use super::{super::source::Content, *};
+    use crate::data::Crop;
+
+    /// Two samples; each is read only while the other one is, too.
+    struct Together {
+        inside: Mutex<usize>,
+        changed: Condvar,
+    }
+
+    impl Samples for Together {
+        fn len(&self) -> usize {
+            2
+        }
+
+        fn name(&self, index: usize) -> String {
+            index.to_string()
+        }
+
+        fn read(&self, _: usize, buffer: &mut Vec<u8>) -> Result<Content, String> {
+            let mut inside = self.inside.lock().unwrap();
+            *inside += 1;
+            self.changed.notify_all();
+            let (_inside, waited) =
+                self.changed.wait_timeout_while(inside, Duration::from_secs(20), |inside| *inside < 2).unwrap();
+            if waited.timed_out() {
+                return Err("alone".into());
+            }
+            *buffer = vec![0; 4];
+            Ok(Content::Raw { width: 2, height: 2, channels: 1 })
+        }
+    }
+
+    #[test]
+    fn images_are_read_and_decoded_on_several_threads_at_once() {
+        if thread::available_parallelism().map_or(1, usize::from) < 2 {
+            return;
+        }
+        let samples = Together { inside: Mutex::new(0), changed: Condvar::new() };
+        let transform = Transform { image_size: 2, crop: Crop::None, channels: 1 };
+        let filled = fill("here", &samples, &transform, 2, |_| Ok(()), &mut |_| {}).unwrap();
+        assert_eq!((filled.taken, filled.bad), (vec![0, 1], vec![]));
+    }
 }
