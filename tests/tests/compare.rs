@@ -11,7 +11,7 @@ use std::{
 
 use predicates::{prelude::PredicateBooleanExt as _, str::contains};
 use serde_json::{Value, json};
-use tandem_tests::{Playground, binary, tandem};
+use tandem_tests::{Playground, binary, root, tandem};
 
 /// A plan over the playground's tiny network; `more` comes before its lists.
 fn plan(here: &Playground, more: &str, methods: &str) -> String {
@@ -73,7 +73,7 @@ fn a_plan_becomes_a_table_and_curves_and_is_not_run_twice() {
 
     let read = |name: &str| String::from_utf8(here.read(&format!("out/{name}"))).unwrap();
     assert!(read("table.md").contains(
-        "| Digits 32 | DCGAN | 6.0 ± 0.0 | 3.0 ± 0.0 | 2.00 ± 0.00 (n = 2) | 1.00 ± 0.00 (n = 2) | 3.00 ± 0.00 (n = 2) | 1.50 ± 0.00 (n = 2) |"
+        "| Digits 32 | DCGAN | 6.0 ± 0.0 | 3.0 ± 0.0 | 2.00 ± 0.00 (n = 2) | 1.00 ± 0.00 (n = 2) | 3.15 ± 0.01 (n = 2) | 1.58 ± 0.01 (n = 2) | 2.00 ± 0.00 (n = 2) |"
     ), "{}", read("table.md"));
     assert!(
         read("table.tex").contains("DCGAN & one & $\\mathbf{10.61 \\pm 0.71}\\,(\\downarrow)$ &"),
@@ -198,4 +198,18 @@ fn a_wrong_plan_says_where_and_what_before_anything_is_trained() {
         .assert()
         .code(2)
         .stderr(contains("dcgan/two-0 does not start: ").and(contains("did you mean `width`?")));
+}
+
+#[test]
+fn every_shipped_plan_is_sound() {
+    let here = Playground::default();
+    let plans = fs::read_dir(root().join("configs/plans")).unwrap().map(|entry| entry.unwrap().path());
+    let plans: Vec<String> = plans.map(|path| path.to_str().unwrap().to_owned()).collect();
+    assert!(plans.len() >= 4, "{plans:?}");
+    for plan in plans {
+        tandem(&["compare", &plan, "--out", &here.path("out"), "--dry-run"])
+            .assert()
+            .success()
+            .stdout(contains("to do"));
+    }
 }

@@ -21,10 +21,12 @@ pub(super) struct Row {
     pub(super) own_seconds: Option<Average>,
     /// The same of passes.
     pub(super) own_passes: Option<Average>,
-    /// Two stages' seconds over one stage's, both to the worse of the two plateaus.
+    /// Two stages' seconds over one stage's, both to the worse of the two best values.
     pub(super) same_seconds: Option<Average>,
     /// The same of passes.
     pub(super) same_passes: Option<Average>,
+    /// Two stages' seconds for a step over one stage's.
+    pub(super) step_seconds: Option<Average>,
 }
 
 /// A mode's way to its own plateau.
@@ -61,9 +63,19 @@ impl Curve {
     }
 
     /// The evaluation at which the plateau begins, if enough of them follow.
-    fn plateau(&self, hold: usize) -> Option<usize> {
+    fn plateau(&self, hold: usize) -> Option<&Point> {
         let at = self.reach(self.best()?)?;
-        (at + hold < self.points.len()).then_some(at)
+        (at + hold < self.points.len()).then(|| &self.points[at])
+    }
+
+    /// When the curve first crosses a value, on the straight line between two evaluations; the first one's time if it has
+    /// crossed by then.
+    fn crossing(&self, target: f64, time: Time) -> Option<f64> {
+        let at = self.points.iter().position(|p| if self.smaller { p.value <= target } else { p.value >= target })?;
+        let there = &self.points[at];
+        let Some(before) = at.checked_sub(1).map(|i| &self.points[i]) else { return time(there) };
+        let part = (before.value - target) / (before.value - there.value);
+        Some(time(before)? + part * (time(there)? - time(before)?))
     }
 }
 
@@ -87,10 +99,10 @@ pub(super) fn rows(plan: &Plan, runs: &[Run<'_>]) -> Vec<Row> {
             let (one, two) = (of(Mode::One), of(Mode::Two));
             let pairs: Vec<_> =
                 one.iter().filter_map(|(s, a)| Some((a, &two.iter().find(|(t, _)| t == s)?.1))).collect();
-            let ratio = |at: Same, time: Time| {
-                Average::of(
-                    &pairs.iter().filter_map(|(a, b)| ratio((a, b), plan.plateau.hold, at, time)).collect::<Vec<_>>(),
-                )
+            let hold = plan.plateau.hold;
+            let average = |ratio: &dyn Fn(&Curve, &Curve) -> Option<f64>| {
+                let finite = pairs.iter().filter_map(|(one, two)| ratio(one, two)).filter(|r| r.is_finite());
+                Average::of(&finite.collect::<Vec<_>>())
             };
             rows.push(Row {
                 data: set.name.clone(),
@@ -98,30 +110,24 @@ pub(super) fn rows(plan: &Plan, runs: &[Run<'_>]) -> Vec<Row> {
                 modes: plan
                     .stages
                     .iter()
-                    .map(|&stages| own(stages, if stages == Mode::One { &one } else { &two }, plan.plateau.hold))
+                    .map(|&stages| own(stages, if stages == Mode::One { &one } else { &two }, hold))
                     .collect(),
-                own_seconds: ratio(Same::No, |p| p.seconds),
-                own_passes: ratio(Same::No, |p| p.passes),
-                same_seconds: ratio(Same::Value, |p| p.seconds),
-                same_passes: ratio(Same::Value, |p| p.passes),
+                own_seconds: average(&|one, two| to_own(one, two, hold, |p| p.seconds)),
+                own_passes: average(&|one, two| to_own(one, two, hold, |p| p.passes)),
+                same_seconds: average(&|one, two| to_same(one, two, |p| p.seconds)),
+                same_passes: average(&|one, two| to_same(one, two, |p| p.passes)),
+                step_seconds: average(&of_a_step),
             });
         }
     }
     rows
 }
 
-/// Whether both modes are timed to the same value.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Same {
-    No,
-    Value,
-}
-
 type Time = fn(&Point) -> Option<f64>;
 
 fn own(stages: Mode, curves: &[(u64, Curve)], hold: usize) -> Own {
     let times = |time: Time| {
-        let all: Vec<f64> = curves.iter().filter_map(|(_, c)| time(&c.points[c.plateau(hold)?])).collect();
+        let all: Vec<f64> = curves.iter().filter_map(|(_, c)| time(c.plateau(hold)?)).collect();
         Average::of(&all)
     };
     let best: Vec<f64> = curves.iter().filter_map(|(_, c)| c.best()).collect();
@@ -134,19 +140,22 @@ fn own(stages: Mode, curves: &[(u64, Curve)], hold: usize) -> Own {
     }
 }
 
-/// Two stages' time over one stage's for one seed; `None` where either has no plateau.
-fn ratio((one, two): (&Curve, &Curve), hold: usize, same: Same, time: Time) -> Option<f64> {
-    let own = (one.plateau(hold)?, two.plateau(hold)?);
-    let (at_one, at_two) = match same {
-        Same::No => own,
-        Same::Value => {
-            let worse = if one.smaller { f64::max } else { f64::min };
-            let target = worse(one.best()?, two.best()?);
-            (one.reach(target)?, two.reach(target)?)
-        }
-    };
-    let ratio = time(&two.points[at_two])? / time(&one.points[at_one])?;
-    ratio.is_finite().then_some(ratio)
+/// Two stages' time over one stage's for one seed, each to its own plateau; `None` where either has none.
+fn to_own(one: &Curve, two: &Curve, hold: usize, time: Time) -> Option<f64> {
+    Some(time(two.plateau(hold)?)? / time(one.plateau(hold)?)?)
+}
+
+/// The same, both to the worse of the two best values, which both have reached.
+fn to_same(one: &Curve, two: &Curve, time: Time) -> Option<f64> {
+    let worse = if one.smaller { f64::max } else { f64::min };
+    let target = worse(one.best()?, two.best()?);
+    Some(two.crossing(target, time)? / one.crossing(target, time)?)
+}
+
+/// The same of a step, over all of either run.
+fn of_a_step(one: &Curve, two: &Curve) -> Option<f64> {
+    let step = |curve: &Curve| curve.points.last().and_then(|p| Some(p.seconds? / p.step as f64));
+    Some(step(two)? / step(one)?)
 }
 
 #[cfg(test)]
@@ -155,7 +164,7 @@ mod tests {
 
     fn curve(values: &[f64], pace: f64) -> Curve {
         let point = |(i, &value): (usize, &f64)| Point {
-            step: i as u64,
+            step: i as u64 + 1,
             seconds: Some((i + 1) as f64 * pace),
             passes: None,
             value,
@@ -166,28 +175,38 @@ mod tests {
     #[test]
     fn a_plateau_begins_near_the_best_and_is_held() {
         let falling = [100.0, 50.0, 20.0, 10.4, 11.0, 10.0, 10.2, 10.1];
-        assert_eq!(curve(&falling, 1.0).plateau(3), Some(3));
-        assert_eq!(curve(&falling, 1.0).plateau(4), Some(3));
-        assert_eq!(curve(&falling, 1.0).plateau(5), None, "too short to tell");
-        assert_eq!(curve(&[4.0, 3.0, 2.0, 1.0], 1.0).plateau(1), None, "still falling");
-        assert_eq!(curve(&[], 1.0).plateau(0), None);
+        let begins = |values: &[f64], hold| curve(values, 1.0).plateau(hold).map(|p| p.step);
+        assert_eq!(begins(&falling, 3), Some(4));
+        assert_eq!(begins(&falling, 4), Some(4));
+        assert_eq!(begins(&falling, 5), None, "too short to tell");
+        assert_eq!(begins(&[4.0, 3.0, 2.0, 1.0], 1), None, "still falling");
+        assert_eq!(begins(&[], 0), None);
     }
 
     #[test]
     fn who_stops_at_a_worse_value_is_not_quicker_to_the_same() {
-        // One stage settles at 20 after 2 evaluations; two stages pass 20 at their second and settle at 10.
+        // One stage settles at 20 after 2 evaluations; two stages are at 20 halfway between their second and third, and settle at 10.
         let one = curve(&[50.0, 20.0, 20.0, 20.0, 20.0, 20.0], 1.0);
-        let two = curve(&[50.0, 19.0, 12.0, 10.0, 10.0, 10.0], 1.5);
-        assert_eq!(ratio((&one, &two), 2, Same::No, |p| p.seconds), Some(6.0 / 2.0));
-        assert_eq!(ratio((&one, &two), 2, Same::Value, |p| p.seconds), Some(3.0 / 2.0));
-        assert_eq!(ratio((&one, &two), 2, Same::Value, |p| p.passes), None);
-        assert_eq!(ratio((&one, &two), 3, Same::Value, |p| p.seconds), None);
+        let two = curve(&[50.0, 28.0, 12.0, 10.0, 10.0, 10.0], 1.5);
+        assert_eq!(to_own(&one, &two, 2, |p| p.seconds), Some(6.0 / 2.0));
+        assert_eq!(to_own(&one, &two, 3, |p| p.seconds), None);
+        assert_eq!(to_same(&one, &two, |p| p.seconds), Some(3.75 / 2.0));
+        assert_eq!(to_same(&one, &two, |p| p.passes), None);
+        assert_eq!(of_a_step(&one, &two), Some(1.5));
+    }
+
+    #[test]
+    fn the_same_value_needs_no_plateau() {
+        let (one, two) = (curve(&[9.0, 7.0, 5.0], 1.0), curve(&[5.0, 4.0, 3.0], 1.5));
+        assert_eq!(to_same(&one, &two, |p| p.seconds), Some(1.5 / 3.0), "crossed by the first evaluation");
+        assert_eq!(to_same(&curve(&[], 1.0), &two, |p| p.seconds), None);
     }
 
     #[test]
     fn larger_may_be_better() {
         let mut rising = curve(&[0.1, 0.8, 0.97, 0.9, 1.0], 1.0);
         rising.smaller = false;
-        assert_eq!(rising.plateau(2), Some(2));
+        assert_eq!(rising.plateau(2).map(|p| p.step), Some(3));
+        assert_eq!(rising.crossing(0.45, |p| p.seconds), Some(1.5));
     }
 }

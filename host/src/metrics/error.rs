@@ -47,18 +47,6 @@ pub enum MetricsError {
         /// What curl or the system said, and what to do.
         why: String,
     },
-    /// The extractor was downloaded, and nobody has vouched for it.
-    #[error(
-        "{path} was fetched and has the SHA-256 {sum}; Tandem knows no published sum of this file, so compare it with a \
-         copy that you trust, then use it with --sha256 {sum}",
-        path = path.display()
-    )]
-    Unconfirmed {
-        /// The file.
-        path: PathBuf,
-        /// Its sum.
-        sum: String,
-    },
     /// Features that no figure can be computed from.
     #[error("{metric} cannot be computed: {why}")]
     Figure {

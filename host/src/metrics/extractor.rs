@@ -13,7 +13,7 @@ use tch::{CModule, Device, IValue, Kind, Tensor, no_grad};
 use super::{
     MetricsError,
     error::first_line,
-    fetch::{INCEPTION, confirmed_inception},
+    fetch::{INCEPTION, INCEPTION_SHA256, fetched_inception},
 };
 
 /// The extractor of digits' features that ships with Tandem (`tools/mnist_classifier.py` made it).
@@ -54,14 +54,15 @@ pub struct Extracted {
 }
 
 impl Extractor {
-    /// Opens an extractor: [`MNIST_CLASSIFIER`], [`INCEPTION`] once it was fetched and confirmed into `cache`, or a file.
+    /// Opens an extractor: [`MNIST_CLASSIFIER`], [`INCEPTION`] once it was fetched into `cache`, or a file.
     /// `sum` is the SHA-256 that it must have, in hex.
     pub fn open(choice: &str, sum: Option<&str>, cache: Option<&Path>, device: Device) -> Result<Self, MetricsError> {
         if choice == MNIST_CLASSIFIER {
             check_sum(Path::new(choice), sum, &hash(SHIPPED))?;
             return Self::load(choice, SHIPPED, device);
         }
-        let path = if choice == INCEPTION { confirmed_inception(cache, sum)? } else { PathBuf::from(choice) };
+        let standard = choice == INCEPTION;
+        let path = if standard { fetched_inception(cache)? } else { PathBuf::from(choice) };
         if !path.exists() && !choice.contains('/') && path.extension().is_none() {
             return Err(MetricsError::Unknown(format!(
                 "there is no extractor `{choice}`: expected `{MNIST_CLASSIFIER}`, `{INCEPTION}` or the path of a \
@@ -69,7 +70,9 @@ impl Extractor {
             )));
         }
         let bytes = std::fs::read(&path).map_err(|source| MetricsError::Read { path: path.clone(), source })?;
-        check_sum(&path, sum, &hash(&bytes))?;
+        let found = hash(&bytes);
+        check_sum(&path, standard.then_some(INCEPTION_SHA256), &found)?;
+        check_sum(&path, sum, &found)?;
         Self::load(&path.display().to_string(), &bytes, device)
     }
 
@@ -84,8 +87,7 @@ impl Extractor {
         })?;
         module.f_set_eval()?;
         let stem = Path::new(from).file_stem().unwrap_or_default().to_string_lossy();
-        let shipped = sha256 == hash(SHIPPED);
-        let name = if shipped { MNIST_CLASSIFIER.to_owned() } else { format!("{stem}@{}", &sha256[..8]) };
+        let name = name(&stem, &sha256);
         let mut extractor = Self { module, call: Call::Plain, device, name, sha256, width: 0, classes: None };
         extractor.probe(from)?;
         if stem == INCEPTION && extractor.width != INCEPTION_WIDTH {
@@ -191,6 +193,15 @@ impl Extractor {
     }
 }
 
+/// What an extractor is called in figures: what it is, if its sum is known, whatever its file is called.
+fn name(stem: &str, sha256: &str) -> String {
+    match sha256 {
+        INCEPTION_SHA256 => INCEPTION.to_owned(),
+        _ if sha256 == hash(SHIPPED) => MNIST_CLASSIFIER.to_owned(),
+        _ => format!("{stem}@{}", &sha256[..8]),
+    }
+}
+
 /// SHA-256 in hex.
 pub(super) fn hash(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"))
@@ -208,7 +219,7 @@ pub(super) fn check_sum(path: &Path, expected: Option<&str>, found: &str) -> Res
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::Dataset;
+    use crate::{data::Dataset, metrics::inception_place};
 
     fn file(name: &str) -> String {
         format!("{}/../tests/extractors/{name}.pt", env!("CARGO_MANIFEST_DIR"))
@@ -296,5 +307,19 @@ mod tests {
     fn a_sum_that_differs_is_refused() {
         let message = Extractor::open(&file("means"), Some("00ff"), None, Device::Cpu).unwrap_err().to_string();
         assert!(message.contains("means.pt has the SHA-256 ") && message.contains(", expected 00ff;"), "{message}");
+    }
+
+    #[test]
+    fn the_standard_one_is_known_by_its_sum_and_no_other_file_passes_for_it() {
+        assert_eq!(name("any", INCEPTION_SHA256), INCEPTION);
+        assert_eq!(name(INCEPTION, &hash(b"another")), format!("{INCEPTION}@{}", &hash(b"another")[..8]));
+
+        let cache = tempfile::tempdir().unwrap();
+        let said = || Extractor::open(INCEPTION, None, Some(cache.path()), Device::Cpu).unwrap_err().to_string();
+        assert!(said().contains("was not fetched yet: name the path"), "{}", said());
+        let place = inception_place(cache.path());
+        std::fs::create_dir_all(place.parent().unwrap()).unwrap();
+        std::fs::copy(file("return-features"), &place).unwrap();
+        assert!(said().contains(&format!("expected {INCEPTION_SHA256}")), "{}", said());
     }
 }

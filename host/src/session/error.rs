@@ -132,7 +132,6 @@ impl SessionError {
                         | MetricsError::Unknown(_)
                         | MetricsError::Extractor { .. }
                         | MetricsError::Sum { .. }
-                        | MetricsError::Unconfirmed { .. }
                         | MetricsError::Figure { .. }
                 )
                 | Self::Export(

@@ -96,16 +96,17 @@ fn plateaus(text: &mut String, results: &Results) {
     let _ = writeln!(
         text,
         "\nTime to plateau by {}: the first evaluation within {} % of the run's best that {} more follow. Ratios are two stages' over one stage's, \
-         seed by seed: each to its own plateau, and both to the worse of the two.\n",
+         seed by seed: each to its own plateau, both to the worse of their two best values (between evaluations on a straight line), and for a step.\n",
         heading(&plateau.metric),
         number(plateau.tolerance * 100.0),
         plateau.hold
     );
-    *text += "| data | method | two: s | one: s | own, time | own, passes | same, time | same, passes |\n|---|---|--:|--:|--:|--:|--:|--:|\n";
+    *text += "| data | method | two: s | one: s | own, time | own, passes | same, time | same, passes | a step, time |\n\
+              |---|---|--:|--:|--:|--:|--:|--:|--:|\n";
     for row in &plateau.rows {
         let _ = writeln!(
             text,
-            "| {} | {} | {} | {} | {} | {} | {} | {} |",
+            "| {} | {} | {} | {} | {} | {} | {} | {} | {} |",
             escape(&row.data),
             escape(&row.method),
             seconds(row, Mode::Two),
@@ -113,7 +114,8 @@ fn plateaus(text: &mut String, results: &Results) {
             ratio(row.own_seconds),
             ratio(row.own_passes),
             ratio(row.same_seconds),
-            ratio(row.same_passes)
+            ratio(row.same_passes),
+            ratio(row.step_seconds)
         );
     }
 }
