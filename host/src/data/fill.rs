@@ -97,9 +97,15 @@ fn decode(
     // holds none, as nothing else is done under it.
     let next = || slots.lock().unwrap_or_else(std::sync::PoisonError::into_inner).next();
     let work = || {
-        let (mut resizer, mut buffer, mut verdicts) = (Resizer::new(), Vec::new(), Vec::new());
+        let (mut resizer, mut verdicts) = (Resizer::new(), Vec::new());
+        let (mut buffer, mut pixels) = (Vec::new(), Vec::new());
         while let Some((i, to)) = next() {
-            let one = || picture(samples, start + i, &mut buffer).and_then(|p| transform.apply(p, &mut resizer, to));
+            let one = || {
+                let picture = picture(samples, start + i, &mut buffer, std::mem::take(&mut pixels))?;
+                transform.apply(&picture, &mut resizer, to)?;
+                pixels = picture.pixels;
+                Ok(())
+            };
             let verdict = catch_unwind(AssertUnwindSafe(one));
             verdicts.push((i, verdict.unwrap_or_else(|_| Err("its decoder gave up; please report the file".into()))));
         }

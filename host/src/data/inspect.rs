@@ -73,7 +73,7 @@ pub fn inspect(source: &Source, all: bool) -> Result<Report, DataError> {
             Content::Encoded => {
                 let header = header(&buffer)?;
                 if all {
-                    Picture::decode(&buffer)?;
+                    Picture::decode(&buffer, Vec::new())?;
                 }
                 Ok((header.width, header.height, format!("{}, {}", header.format, header.colour)))
             }

@@ -35,9 +35,10 @@ pub(super) struct Header {
 }
 
 impl Picture {
-    /// Decodes a file; otherwise what is wrong with it.
-    pub(super) fn decode(bytes: &[u8]) -> Result<Self, String> {
-        let image = if bytes.starts_with(&[0xff, 0xd8]) { jpeg(bytes)? } else { other(bytes)? };
+    /// Decodes a file; otherwise what is wrong with it. `spare` is memory for the pixels, whatever it holds: a new 50 MB for
+    /// each large photograph would cost as much as a tenth of its decoding.
+    pub(super) fn decode(bytes: &[u8], spare: Vec<u8>) -> Result<Self, String> {
+        let image = if bytes.starts_with(&[0xff, 0xd8]) { jpeg(bytes, spare)? } else { other(bytes)? };
         Ok(Self::of(image))
     }
 
@@ -74,11 +75,13 @@ pub(super) fn header(bytes: &[u8]) -> Result<Header, String> {
 }
 
 /// Straight through its decoder, which `image` would make forgiving: it fills what is missing with grey.
-fn jpeg(bytes: &[u8]) -> Result<DynamicImage, String> {
+fn jpeg(bytes: &[u8], mut spare: Vec<u8>) -> Result<DynamicImage, String> {
     let options = DecoderOptions::default().set_max_width(1 << 16).set_max_height(1 << 16);
-    let image = match decode_jpeg(bytes, options.set_strict_mode(true)) {
+    let image = match decode_jpeg(bytes, options.set_strict_mode(true), &mut spare) {
         // Some cameras leave them, and they harm nothing.
-        Err(why) if why.contains("Extra bytes between headers") => decode_jpeg(bytes, options.set_strict_mode(false)),
+        Err(why) if why.contains("Extra bytes between headers") => {
+            decode_jpeg(bytes, options.set_strict_mode(false), &mut spare)
+        }
         other => other,
     }?;
     // The decoder does not miss the end of the last rows.
@@ -89,7 +92,7 @@ fn jpeg(bytes: &[u8]) -> Result<DynamicImage, String> {
     Ok(image)
 }
 
-fn decode_jpeg(bytes: &[u8], options: DecoderOptions) -> Result<DynamicImage, String> {
+fn decode_jpeg(bytes: &[u8], options: DecoderOptions, spare: &mut Vec<u8>) -> Result<DynamicImage, String> {
     let words = |e: zune_jpeg::errors::DecodeErrors| e.to_string();
     let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes), options);
     decoder.decode_headers().map_err(words)?;
@@ -98,7 +101,10 @@ fn decode_jpeg(bytes: &[u8], options: DecoderOptions) -> Result<DynamicImage, St
     let grey = decoder.input_colorspace() == Some(ColorSpace::Luma);
     let wanted = if grey { ColorSpace::Luma } else { ColorSpace::RGB };
     decoder.set_options(options.jpeg_set_out_colorspace(wanted));
-    let pixels = decoder.decode().map_err(words)?;
+    let mut pixels = std::mem::take(spare);
+    pixels.clear();
+    pixels.resize(decoder.output_buffer_size().ok_or("it has no size")?, 0);
+    decoder.decode_into(&mut pixels).map_err(words)?;
     let (w, h) = (width as u32, height as u32);
     let image = if grey {
         GrayImage::from_raw(w, h, pixels).map(DynamicImage::ImageLuma8)

@@ -1,5 +1,7 @@
 //! From a picture of any size to the planes that a network sees: cropped, resized with antialiasing, grey or in colour.
 
+use std::borrow::Cow;
+
 use fast_image_resize::{
     FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer,
     images::{Image, ImageRef},
@@ -78,29 +80,30 @@ impl Transform {
     }
 
     /// Writes the result plane by plane; otherwise what does not fit.
-    pub(super) fn apply(&self, picture: Picture, resizer: &mut Resizer, to: &mut [u8]) -> Result<(), String> {
-        let picture = if self.channels == 1 { grey(picture) } else { picture };
+    pub(super) fn apply(&self, picture: &Picture, resizer: &mut Resizer, to: &mut [u8]) -> Result<(), String> {
+        let picture = if self.channels == 1 { grey(picture) } else { Cow::Borrowed(picture) };
+        let picture = picture.as_ref();
         let size = self.image_size;
         let (width, height) = (picture.width, picture.height);
         let whole = Window { left: 0, top: 0, width, height };
         let result = match self.crop {
-            Crop::Digits if size == 32 => pad(&picture),
-            Crop::Digits | Crop::None => resized(cut(picture, whole), resizer, size, size)?,
+            Crop::Digits if size == 32 => Cow::Owned(pad(picture)),
+            Crop::Digits | Crop::None => resized(picture, whole, resizer, size, size)?,
             Crop::Center => {
                 let side = width.min(height);
                 let window = Window { left: (width - side) / 2, top: (height - side) / 2, width: side, height: side };
-                resized(cut(picture, window), resizer, size, size)?
+                resized(picture, window, resizer, size, size)?
             }
             Crop::ResizeCenter => {
                 let side = width.min(height);
                 let (wide, high) = (size * width / side, size * height / side);
-                let picture = resized(picture, resizer, wide, high)?;
-                cut(picture, central(wide, high, size))
+                let small = resized(picture, whole, resizer, wide, high)?;
+                Cow::Owned(cut(&small, central(wide, high, size)).into_owned())
             }
             Crop::Celeba178 if width < 178 || height < 178 => {
                 return Err(format!("{width}x{height} is too small for crop = \"celeba-178\", which keeps 178x178"));
             }
-            Crop::Celeba178 => resized(cut(picture, central(width, height, 178)), resizer, size, size)?,
+            Crop::Celeba178 => resized(picture, central(width, height, 178), resizer, size, size)?,
         };
         planes(&result, to);
         Ok(())
@@ -113,31 +116,40 @@ fn central(width: usize, height: usize, side: usize) -> Window {
     Window { left: start(width), top: start(height), width: side, height: side }
 }
 
-fn cut(picture: Picture, window: Window) -> Picture {
+fn cut(picture: &Picture, window: Window) -> Cow<'_, Picture> {
     let Window { left, top, width, height } = window;
     if (width, height) == (picture.width, picture.height) {
-        return picture;
+        return Cow::Borrowed(picture);
     }
     let channels = picture.channels;
     let rows = picture.pixels.chunks_exact(picture.width * channels).skip(top).take(height);
     let pixels = rows.flat_map(|row| &row[left * channels..(left + width) * channels]).copied().collect();
-    Picture { width, height, channels, pixels }
+    Cow::Owned(Picture { width, height, channels, pixels })
 }
 
-/// Bilinearly, antialiased where it shrinks: torchvision's and Pillow's bilinear resize, to within 1 of 255.
-fn resized(picture: Picture, resizer: &mut Resizer, width: usize, height: usize) -> Result<Picture, String> {
-    if (width, height) == (picture.width, picture.height) {
-        return Ok(picture);
+/// A part of a picture, bilinearly, antialiased where it shrinks: torchvision's and Pillow's bilinear resize of what [`cut`] gives, to
+/// within 1 of 255.
+fn resized<'a>(
+    picture: &'a Picture,
+    window: Window,
+    resizer: &mut Resizer,
+    width: usize,
+    height: usize,
+) -> Result<Cow<'a, Picture>, String> {
+    if (width, height) == (window.width, window.height) {
+        return Ok(cut(picture, window));
     }
     let channels = picture.channels;
     let kind = if channels == 1 { PixelType::U8 } else { PixelType::U8x3 };
-    let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Bilinear));
+    let [left, top, wide, high] = [window.left, window.top, window.width, window.height].map(|n| n as f64);
+    let options =
+        ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Bilinear)).crop(left, top, wide, high);
     let mut target = Image::new(width as u32, height as u32, kind);
     ImageRef::new(picture.width as u32, picture.height as u32, &picture.pixels, kind)
         .map_err(|e| e.to_string())
         .and_then(|source| resizer.resize(&source, &mut target, &options).map_err(|e| e.to_string()))
         .map_err(|e| format!("cannot be resized: {e}"))?;
-    Ok(Picture { width, height, channels, pixels: target.into_vec() })
+    Ok(Cow::Owned(Picture { width, height, channels, pixels: target.into_vec() }))
 }
 
 /// To 32x32 by a black border, as much on each side (2 pixels for MNIST).
@@ -153,15 +165,16 @@ fn pad(picture: &Picture) -> Picture {
 }
 
 /// The luma of ITU-R 601, in Pillow's fixed point.
-fn grey(picture: Picture) -> Picture {
+fn grey(picture: &Picture) -> Cow<'_, Picture> {
     if picture.channels == 1 {
-        return picture;
+        return Cow::Borrowed(picture);
     }
     let luma = |p: &[u8]| {
         let [r, g, b] = [p[0], p[1], p[2]].map(u32::from);
         ((19_595 * r + 38_470 * g + 7_471 * b + 0x8000) >> 16) as u8
     };
-    Picture { channels: 1, pixels: picture.pixels.chunks_exact(3).map(luma).collect(), ..picture }
+    let Picture { width, height, .. } = *picture;
+    Cow::Owned(Picture { width, height, channels: 1, pixels: picture.pixels.chunks_exact(3).map(luma).collect() })
 }
 
 /// Pixel by pixel to plane by plane; grey fills every plane that is asked for.
@@ -176,6 +189,33 @@ fn planes(picture: &Picture, to: &mut [u8]) {
     for (i, pixel) in picture.pixels.chunks_exact(3).enumerate() {
         for (channel, value) in pixel.iter().enumerate() {
             to[channel * area + i] = *value;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_window_is_resized_as_if_it_were_cut_out_first() {
+        let (width, height) = (61, 47);
+        for channels in [1, 3] {
+            // No two rows and no two columns alike, with sharp edges, so that a pixel from outside the window would show.
+            let pixels = (0..width * height * channels).map(|i| (i * i * 31 % 251) as u8).collect();
+            let picture = Picture { width, height, channels, pixels };
+            let mut resizer = Resizer::new();
+            for (window, side) in [
+                (Window { left: 7, top: 0, width: 47, height: 47 }, 16),
+                (Window { left: 30, top: 21, width: 8, height: 8 }, 32),
+                (Window { left: 3, top: 5, width: 20, height: 20 }, 20),
+            ] {
+                let part = cut(&picture, window).into_owned();
+                let whole = Window { left: 0, top: 0, ..window };
+                let after = resized(&part, whole, &mut resizer, side, side).unwrap().into_owned();
+                let at_once = resized(&picture, window, &mut resizer, side, side).unwrap().into_owned();
+                assert_eq!(at_once, after, "{window:?} of {channels} channels");
+            }
         }
     }
 }

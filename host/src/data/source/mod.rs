@@ -119,12 +119,17 @@ pub(super) trait Samples: Send + Sync {
     fn read(&self, index: usize, buffer: &mut Vec<u8>) -> Result<Content, String>;
 }
 
-/// Sample `index` as a picture; otherwise what is wrong with it.
-pub(super) fn picture(samples: &dyn Samples, index: usize, buffer: &mut Vec<u8>) -> Result<Picture, String> {
+/// Sample `index` as a picture; otherwise what is wrong with it. `buffer` and `spare` are memory, whatever they hold.
+pub(super) fn picture(
+    samples: &dyn Samples,
+    index: usize,
+    buffer: &mut Vec<u8>,
+    spare: Vec<u8>,
+) -> Result<Picture, String> {
     match samples.read(index, buffer)? {
-        Content::Encoded => Picture::decode(buffer),
+        Content::Encoded => Picture::decode(buffer, spare),
         Content::Raw { width, height, channels } => {
-            Ok(Picture { width, height, channels, pixels: std::mem::take(buffer) })
+            Ok(Picture { width, height, channels, pixels: std::mem::replace(buffer, spare) })
         }
     }
 }
