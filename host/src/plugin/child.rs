@@ -5,14 +5,21 @@
 //! there (a crash, an endless loop, memory without end) ends that process and is an error here.
 
 use std::{
-    io::{Read, Write as _},
-    os::{fd::AsFd as _, unix::process::ExitStatusExt as _},
+    io::{BufRead as _, BufReader, Read, Write as _},
+    os::{
+        fd::{AsFd as _, AsRawFd as _, OwnedFd},
+        unix::process::ExitStatusExt as _,
+    },
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     thread::JoinHandle,
     time::{Duration, Instant},
 };
 
+use nix::{
+    fcntl::{FcntlArg, SealFlag, fcntl},
+    sys::memfd::{MFdFlags, memfd_create},
+};
 use serde::{Deserialize, Serialize};
 use tandem_plugin_api::{
     Images,
@@ -20,10 +27,10 @@ use tandem_plugin_api::{
 };
 
 use super::{
-    PluginFile, cache, confine,
-    declare::ask,
+    PluginFile, confine,
+    declare::{MAX_DEFINITION, ask},
     error::{LoadProblem, plain},
-    load::open_copy,
+    load::open_checked,
 };
 
 /// The hidden command that runs [`serve`].
@@ -33,14 +40,13 @@ pub const COMMAND: &str = "__declare";
 const PATIENCE: Duration = Duration::from_secs(2 * confine::SECONDS);
 /// How often it is looked at.
 const GLANCE: Duration = Duration::from_millis(2);
-/// The most that is read of its answer, in bytes: a definition at its own limit, as text.
-const MOST: u64 = 512 << 20;
+/// The most that is read of its answer, in bytes: a definition at its own limit, as text. Read as JSON it may take some ten times as much.
+const MOST: u64 = 3 * MAX_DEFINITION as u64;
 /// The most that is kept of what it says besides.
 const MOST_SAID: u64 = 64 << 10;
 
 #[derive(Debug, Serialize, Deserialize)]
 struct Request {
-    copy: PathBuf,
     channels: i64,
     size: i64,
     classes: i64,
@@ -63,15 +69,15 @@ pub(super) fn declare(
     images: Images,
     options: &[Named<Value>],
 ) -> Result<Definition, LoadProblem> {
-    let copy = cache::directory(|name| std::env::var_os(name)).and_then(|cache| cache::keep(file, &cache))?;
     let Images { channels, size, classes } = images;
-    let request = Request { copy, channels, size, classes, options: options.to_vec() };
-    let request = serde_json::to_vec(&request).map_err(|e| LoadProblem::Child(format!("no request: {e}")))?;
+    let request = Request { channels, size, classes, options: options.to_vec() };
+    let mut request = serde_json::to_vec(&request).map_err(|e| LoadProblem::Child(format!("no request: {e}")))?;
+    request.push(b'\n');
     let mut child = start(tandem).map_err(|e| LoadProblem::Child(format!("{}: {e}", tandem.display())))?;
     let (answer, said) = (reader(child.stdout.take(), MOST), reader(child.stderr.take(), MOST_SAID));
     if let Some(mut input) = child.stdin.take() {
         // A process that is gone already says why by its status.
-        let _ = input.write_all(&request);
+        let _ = input.write_all(&request).and_then(|()| input.write_all(&file.bytes));
     }
     let status = wait(&mut child)?;
     let said = String::from_utf8_lossy(&collected(said)).into_owned();
@@ -153,13 +159,12 @@ fn last_line(said: &str) -> String {
 /// # Errors
 /// What keeps it from asking at all; what the plugin did wrong is in the answer.
 pub fn serve() -> Result<(), String> {
-    let mut request = Vec::new();
-    std::io::stdin().read_to_end(&mut request).map_err(|e| format!("no request: {e}"))?;
-    let request: Request = serde_json::from_slice(&request).map_err(|e| format!("no request: {e}"))?;
+    let (request, library) = received().map_err(|e| format!("no request: {e}"))?;
+    let ready = confine::close_inherited().and_then(|()| in_memory(&library).map_err(|e| format!("memfd: {e}")));
     // What the plugin prints goes to stderr; the answer has this pipe for itself.
     let answer = std::io::stdout().as_fd().try_clone_to_owned().map_err(|e| format!("stdout: {e}"))?;
     nix::unistd::dup2_stdout(std::io::stderr()).map_err(|e| format!("stdout: {e}"))?;
-    let said = match confine::confine().map(|()| definition(&request)) {
+    let said = match ready.and_then(|library| confine::confine().map(|()| definition(&request, &library))) {
         Ok(Ok(definition)) => Answer::Definition(definition),
         Ok(Err(problem)) => Answer::Problem(problem.to_string()),
         Err(why) => Answer::Unconfined(why),
@@ -168,7 +173,27 @@ pub fn serve() -> Result<(), String> {
     std::fs::File::from(answer).write_all(&text).map_err(|e| format!("no answer: {e}"))
 }
 
-fn definition(request: &Request) -> Result<Definition, LoadProblem> {
+/// A line that says what is asked, and the library's bytes.
+fn received() -> std::io::Result<(Request, Vec<u8>)> {
+    let mut input = BufReader::new(std::io::stdin());
+    let (mut line, mut library) = (String::new(), Vec::new());
+    input.read_line(&mut line)?;
+    input.read_to_end(&mut library)?;
+    Ok((serde_json::from_str(&line)?, library))
+}
+
+/// The bytes as a file of this process alone that nobody can change any more: what was checked is what is loaded.
+fn in_memory(library: &[u8]) -> std::io::Result<OwnedFd> {
+    let file = memfd_create(c"plugin", MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING)?;
+    let mut file = std::fs::File::from(file);
+    file.write_all(library)?;
+    let seals = SealFlag::F_SEAL_WRITE | SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_SEAL;
+    fcntl(&file, FcntlArg::F_ADD_SEALS(seals))?;
+    Ok(file.into())
+}
+
+fn definition(request: &Request, library: &OwnedFd) -> Result<Definition, LoadProblem> {
     let &Request { channels, size, classes, .. } = request;
-    ask(open_copy(&request.copy)?, Images { channels, size, classes }, &request.options)
+    let library = PathBuf::from(format!("/proc/self/fd/{}", library.as_raw_fd()));
+    ask(open_checked(&library)?, Images { channels, size, classes }, &request.options)
 }

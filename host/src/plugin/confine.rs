@@ -1,9 +1,21 @@
-//! What a process that runs a plugin's code may still do: compute, allocate up to a limit, and read files.
+//! What a process that runs a plugin's code may still do: compute, allocate up to a limit, and read the system's libraries.
 //!
-//! No file can be opened for writing, no socket made, no process or thread started, and no other process signalled or
-//! looked into: system calls that are not on the list fail with "operation not permitted". Where the kernel has no
-//! seccomp the limits on memory, time and written files are all there is. It cannot be undone in the process.
+//! Three layers, each of which holds without the others. Limits on memory, time and written files are always there. Landlock leaves
+//! of the file system what a library may need to be loaded, takes TCP away, and signals to others. Seccomp refuses
+//! every system call that is not on a list: no file can be opened for writing, no socket made, no process or thread
+//! started, no other process signalled or looked into. What was open before is closed. It cannot be undone in the
+//! process.
 
+use std::{
+    fs,
+    os::fd::RawFd,
+    path::{Path, PathBuf},
+};
+
+use landlock::{
+    ABI, Access as _, AccessFs, AccessNet, CompatLevel, Compatible as _, Ruleset, RulesetAttr as _,
+    RulesetCreatedAttr as _, RulesetError, Scope, path_beneath_rules,
+};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
@@ -13,11 +25,35 @@ use seccompiler::{
 pub(super) const MEMORY: u64 = 4 << 30;
 /// Processor time, in seconds.
 pub(super) const SECONDS: u64 = 10;
+/// The newest Landlock whose every restriction is asked for; an older kernel gives those that it has.
+const LANDLOCK: ABI = ABI::V6;
+/// Where systems keep libraries, and the loader's index of them.
+const LIBRARIES: [&str; 8] =
+    ["/lib", "/lib32", "/lib64", "/usr/lib", "/usr/lib32", "/usr/lib64", "/usr/local/lib", "/etc/ld.so.cache"];
+
+/// Closes every descriptor but the three that each process has: what this process was started with may be a socket or a file of
+/// somebody's.
+///
+/// # Errors
+/// A system without `/proc`, in which they cannot be listed.
+pub(super) fn close_inherited() -> Result<(), String> {
+    let list = || -> std::io::Result<Vec<RawFd>> {
+        let names = fs::read_dir("/proc/self/fd")?.map(|entry| Ok(entry?.file_name()));
+        Ok(names.collect::<std::io::Result<Vec<_>>>()?.iter().filter_map(|n| n.to_str()?.parse().ok()).collect())
+    };
+    for descriptor in list().map_err(|e| format!("/proc/self/fd: {e}"))? {
+        if descriptor > libc::STDERR_FILENO {
+            // The one that listed them is closed already.
+            let _ = nix::unistd::close(descriptor);
+        }
+    }
+    Ok(())
+}
 
 /// Confines this process for ever.
 ///
 /// # Errors
-/// A limit that the system refuses. A kernel without seccomp is none.
+/// A limit that the system refuses, or a layer that it has and will not set up. A kernel without a layer is none: see [`layers`].
 pub(super) fn confine() -> Result<(), String> {
     let limits = [
         (Resource::RLIMIT_AS, MEMORY),
@@ -30,10 +66,39 @@ pub(super) fn confine() -> Result<(), String> {
         let limit = getrlimit(resource).map_or(limit, |(_, hard)| limit.min(hard));
         setrlimit(resource, limit, limit).map_err(|e| format!("setrlimit {resource:?} to {limit}: {e}"))?;
     }
+    let libraries = std::env::var_os("LD_LIBRARY_PATH").unwrap_or_default();
+    let libraries = std::env::split_paths(&libraries).filter(|folder| folder.is_absolute());
+    read_only(libraries.chain(LIBRARIES.map(PathBuf::from))).map_err(|e| format!("landlock: {e}"))?;
     let filter = filter().map_err(|e| format!("seccomp: {e}"))?;
-    // A kernel without it says so here; the limits hold all the same.
-    let _ = seccompiler::apply_filter(&filter);
-    Ok(())
+    match seccompiler::apply_filter(&filter) {
+        Err(error) if has_seccomp() => Err(format!("seccomp: {error}")),
+        _ => Ok(()),
+    }
+}
+
+/// Which layers this kernel has, in words.
+pub fn layers() -> Vec<&'static str> {
+    let access = Ruleset::default().set_compatibility(CompatLevel::HardRequirement);
+    let landlock = access.handle_access(AccessFs::from_all(ABI::V1)).and_then(Ruleset::create).is_ok();
+    let there = [(landlock, "landlock"), (has_seccomp(), "seccomp"), (true, "limits")];
+    there.into_iter().filter_map(|(there, name)| there.then_some(name)).collect()
+}
+
+fn has_seccomp() -> bool {
+    Path::new("/proc/sys/kernel/seccomp").exists()
+}
+
+/// Files outside these folders cannot be opened any more, and none can be changed.
+fn read_only(folders: impl Iterator<Item = PathBuf>) -> Result<(), RulesetError> {
+    Ruleset::default()
+        .set_compatibility(CompatLevel::BestEffort)
+        .handle_access(AccessFs::from_all(LANDLOCK))?
+        .handle_access(AccessNet::from_all(LANDLOCK))?
+        .scope(Scope::from_all(LANDLOCK))?
+        .create()?
+        .add_rules(path_beneath_rules(folders, AccessFs::from_read(LANDLOCK)))?
+        .restrict_self()
+        .map(drop)
 }
 
 fn filter() -> Result<BpfProgram, seccompiler::BackendError> {
@@ -48,6 +113,12 @@ fn filter() -> Result<BpfProgram, seccompiler::BackendError> {
     rules.insert(libc::SYS_openat, vec![reading(2)?]);
     #[cfg(target_arch = "x86_64")]
     rules.insert(libc::SYS_open, vec![reading(1)?]);
+    // Of `fcntl` nothing that has signals sent to others (F_SETOWN), nor locks.
+    let command = |command: i32| {
+        SeccompRule::new(vec![SeccompCondition::new(1, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, command as u64)?])
+    };
+    let harmless = [libc::F_GETFD, libc::F_SETFD, libc::F_GETFL, libc::F_DUPFD_CLOEXEC];
+    rules.insert(libc::SYS_fcntl, harmless.map(command).into_iter().collect::<Result<_, _>>()?);
     let refuse = SeccompAction::Errno(libc::EPERM as u32);
     SeccompFilter::new(rules, refuse, SeccompAction::Allow, std::env::consts::ARCH.try_into()?)?.try_into()
 }
@@ -68,7 +139,6 @@ const ALLOWED: &[i64] = &[
     libc::SYS_getcwd,
     libc::SYS_getdents64,
     libc::SYS_lseek,
-    libc::SYS_fcntl,
     libc::SYS_mmap,
     libc::SYS_munmap,
     libc::SYS_mprotect,

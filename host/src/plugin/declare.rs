@@ -16,16 +16,16 @@ use super::{
 /// Has plugins declare in this process.
 const IN_PROCESS: &str = "TANDEM_PLUGIN_IN_PROCESS";
 
-/// The most that a definition may hold, in bytes of names, numbers and structure.
-const MAX_DEFINITION: usize = 64 << 20;
+/// The most that a definition may hold, in bytes of names, numbers and structure; the largest that is shipped holds a hundredth.
+pub(super) const MAX_DEFINITION: usize = 16 << 20;
 
 impl PluginFile {
     /// The plugin's GAN for these images under these options, checked whole; `Gan::encode` gives it as data.
     ///
     /// Its code runs in a confined process of this binary, which must run [`super::serve`] for [`super::COMMAND`]; with
-    /// `TANDEM_PLUGIN_IN_PROCESS` set, for debugging, in this process.
+    /// `TANDEM_PLUGIN_IN_PROCESS=1`, for debugging, in this process.
     pub fn declare(&self, images: Images, options: &[Named<Value>]) -> Result<Gan, PluginError> {
-        if std::env::var_os(IN_PROCESS).is_some_and(|value| !value.is_empty()) {
+        if std::env::var_os(IN_PROCESS).is_some_and(|value| value == "1") {
             return load(self)?.declare(images, options);
         }
         let tandem = std::env::current_exe().map_err(|e| LoadProblem::Child(format!("this program's file: {e}")));

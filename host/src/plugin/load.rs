@@ -52,13 +52,13 @@ pub fn load(file: &PluginFile) -> Result<LoadedPlugin, PluginError> {
 
 /// As [`load`], with the directory in which the copy is kept.
 pub(super) fn open(file: &PluginFile, cache: &Path) -> Result<LoadedPlugin, LoadProblem> {
-    let root = open_copy(&cache::keep(file, cache)?)?;
+    let root = open_checked(&cache::keep(file, cache)?)?;
     let PluginFile { path, manifest, sha256, .. } = file.clone();
     Ok(LoadedPlugin { path, manifest, sha256, root })
 }
 
-/// The plugin in a copy that [`cache::keep`] made.
-pub(super) fn open_copy(copy: &Path) -> Result<Plugin_Ref, LoadProblem> {
+/// The plugin in a copy of checked bytes: one that [`cache::keep`] made, or a sealed one in memory.
+pub(super) fn open_checked(copy: &Path) -> Result<Plugin_Ref, LoadProblem> {
     let header = find_header(copy)?;
     let header = header.upgrade().map_err(|e| refused(&e))?;
     let plugin = header.layout().ok_or_else(|| LoadProblem::Layout("it does not say its layout".into()))?;
@@ -71,8 +71,8 @@ pub(super) fn open_copy(copy: &Path) -> Result<Plugin_Ref, LoadProblem> {
 
 /// The header that `export_gan!` exports, not yet trusted.
 fn find_header(copy: &Path) -> Result<AbiHeaderRef, LoadProblem> {
-    // SAFETY: the file was parsed, so mapping it touches nothing beyond its end; it is private to the user, read-only
-    // and named by its hash, so it does not change; it carries a tandem manifest, so its constructors are those of a
+    // SAFETY: the file was parsed, so mapping it touches nothing beyond its end; it does not change, as it is sealed in
+    // memory, or private to the user, read-only and named by its hash; it carries a tandem manifest, so its constructors are those of a
     // Rust `cdylib`. That its code is benign is what the user vouches for by naming it.
     let library =
         unsafe { Library::open(Some(copy), RTLD_NOW | RTLD_LOCAL) }.map_err(|e| LoadProblem::Open(chain(&e)))?;

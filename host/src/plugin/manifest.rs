@@ -69,8 +69,8 @@ impl About {
     }
 }
 
-/// The manifest, if this host can work with what it says.
-pub(super) fn read(text: &[u8]) -> Result<Manifest, FileProblem> {
+/// The manifest that a text is, if this host can work with what it says.
+pub fn read(text: &[u8]) -> Result<Manifest, FileProblem> {
     #[derive(Deserialize)]
     struct Api {
         api: String,
