@@ -16,7 +16,7 @@ use super::{
 /// Has plugins declare in this process.
 const IN_PROCESS: &str = "TANDEM_PLUGIN_IN_PROCESS";
 
-/// The most that a definition may hold, in bytes of names, numbers and structure; the largest that is shipped holds a hundredth.
+/// The most that a definition may hold, in bytes of names, numbers and structure; a shipped one has 31 KB of JSON at most.
 pub(super) const MAX_DEFINITION: usize = 16 << 20;
 
 impl PluginFile {
