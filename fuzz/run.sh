@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
-# Fuzzes the definition decoder and the reader of plugin files, SECONDS each (600 if not given). Needs `cargo install cargo-fuzz`
-# and a nightly compiler; a crash ends it and leaves its input in fuzz/artifacts.
+# Fuzzes what reads files from strangers, SECONDS each (600 if not given): the definition decoder, the plugin file, its manifest, the
+# archive. Needs `cargo install cargo-fuzz` and a release build of the workspace. Seeds lie in fuzz/seeds, what is found goes to
+# fuzz/corpus; a crash ends it and leaves its input in fuzz/artifacts.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 seconds=${1:-600}
-export LD_LIBRARY_PATH="$PWD/.libtorch/lib" LIBTORCH="$PWD/.libtorch" OMP_NUM_THREADS=1
-mkdir -p fuzz/corpus/definition fuzz/corpus/plugin_file
+# No sanitizer: what is fuzzed is safe Rust, and a panic is what is looked for. Coverage is an option of the stable compiler's too.
+export LD_LIBRARY_PATH="$PWD/.libtorch/lib" LIBTORCH="$PWD/.libtorch" OMP_NUM_THREADS=1 RUSTC_BOOTSTRAP=1
+mkdir -p fuzz/corpus/{definition,plugin_file,manifest,archive}
 for plugin in target/release/libtandem_*.so; do
     name=$(basename "$plugin" .so)
     target/release/tandem plugin inspect --run "$plugin" --set width=8 --json 2>/dev/null |
@@ -13,6 +15,7 @@ for plugin in target/release/libtandem_*.so; do
             > "fuzz/corpus/definition/$name.json" || rm -f "fuzz/corpus/definition/$name.json"
 done
 cc -shared -nostdlib -o fuzz/corpus/plugin_file/seed.so fuzz/seeds/plugin.S
-for target in definition plugin_file; do
-    cargo +nightly fuzz run --sanitizer none "$target" -- -max_total_time="$seconds" -timeout=10 -rss_limit_mb=4096
+for target in definition plugin_file manifest archive; do
+    cargo fuzz run --sanitizer none "$target" "fuzz/corpus/$target" "fuzz/seeds/$target" -- \
+        -max_total_time="$seconds" -timeout=10 -rss_limit_mb=4096
 done
