@@ -79,6 +79,15 @@ fn built(name: &str) -> PathBuf {
     path
 }
 
+/// The bytes with a text in place of one of the same length that occurs once.
+fn replaced(bytes: &[u8], from: &str, to: &str) -> Vec<u8> {
+    assert_eq!(from.len(), to.len());
+    let mut bytes = bytes.to_vec();
+    let at = bytes.windows(from.len()).position(|w| w == from.as_bytes()).unwrap();
+    bytes[at..at + to.len()].copy_from_slice(to.as_bytes());
+    bytes
+}
+
 fn flipped(path: &Path, at: usize) {
     let mut bytes = fs::read(path).unwrap();
     bytes[at] ^= 1;
@@ -135,9 +144,69 @@ fn a_pinned_plugin_is_the_pinned_one_or_none() {
         || contains("is not the one that `").and(contains("tandem.lock` pins")).and(contains("nothing of it was run"));
     place.dry_run(name, locked).code(2).stderr(changed());
     place.dry_run(name, "").code(2).stderr(changed());
-    place.tandem(&["plugin", "lock", "run.toml"]).assert().success().stdout(contains("pinned in place of 0.1.0"));
+    place.tandem(&["plugin", "lock", "run.toml"]).assert().success().stdout(contains("pinned in place of lsgan 0.1.0"));
     place.write("tandem.lock", "format = 2\n");
     place.dry_run(name, "").code(2).stderr(contains("its format is 2, this tandem knows 1"));
+}
+
+/// The file does not say by what it is found in the lock: the config and the host do.
+#[cfg(all(target_arch = "x86_64", target_env = "gnu"))]
+#[test]
+fn a_file_that_calls_itself_something_else_is_still_not_the_pinned_one() {
+    let place = Place::new();
+    let good = fs::read(built("libtandem_lsgan.so")).unwrap();
+    let file = place.write("plugins/gan.so", &good);
+    let name = file.to_str().unwrap();
+    place.config("plugins/gan.so", "");
+    place.tandem(&["plugin", "lock", "run.toml"]).assert().success();
+    let lock = fs::read_to_string(place.path("tandem.lock")).unwrap();
+    assert!(lock.contains("asked = \"plugins/gan.so\"\nname = \"lsgan\""), "{lock}");
+    place.dry_run("plugins/gan.so", "").success();
+    let renamed = replaced(&good, "\"name\":\"lsgan\"", "\"name\":\"lsgam\"");
+    let other = TARGET.replace("gnu", "xxx");
+    let targeted = replaced(&good, &format!("\"target\":\"{TARGET}\""), &format!("\"target\":\"{other}\""));
+    for policy in ["", "[trust]\npolicy = \"locked\""] {
+        fs::write(&file, &renamed).unwrap();
+        place.dry_run(name, policy).code(2).stderr(
+            contains("pinned for `plugin = \"plugins/gan.so\"` is lsgan 0.1.0")
+                .and(contains("found lsgam 0.1.0"))
+                .and(contains("nothing of it was run")),
+        );
+        fs::write(&file, &targeted).unwrap();
+        place.dry_run(name, policy).code(2).stderr(contains(format!("is built for {other}, this tandem for {TARGET}")));
+    }
+    // Another plugin that the config does not ask for by that spelling is not pinned, and `any` takes it.
+    let stranger = place.write("stranger.so", &renamed);
+    place.dry_run(stranger.to_str().unwrap(), "").success();
+    place
+        .dry_run(stranger.to_str().unwrap(), "[trust]\npolicy = \"locked\"")
+        .code(2)
+        .stderr(contains("is not pinned for"));
+    // A lock file that was made before it kept what was asked pins the name.
+    let old: Vec<&str> = lock.lines().filter(|line| !line.starts_with("asked")).collect();
+    place.write("tandem.lock", old.join("\n"));
+    fs::write(&file, &good).unwrap();
+    place.dry_run(name, "[trust]\npolicy = \"locked\"").success();
+    flipped(&file, good.len() - 1);
+    place.dry_run(name, "").code(2).stderr(contains("is not the one that"));
+    place.tandem(&["plugin", "lock", "run.toml"]).assert().success().stdout(contains("pinned in place of lsgan 0.1.0"));
+    assert_eq!(fs::read_to_string(place.path("tandem.lock")).unwrap().matches("[[plugin]]").count(), 1);
+    // A lock file that no config is under would protect nothing.
+    place.tandem(&["plugin", "lock", "run.toml", "--lockfile", "other.lock"]).assert().code(2);
+}
+
+#[test]
+fn a_config_behind_a_link_is_under_the_lock_of_its_real_place() {
+    let place = Place::new();
+    let file = place.write("real/gan.so", fs::read(built("libtandem_lsgan.so")).unwrap());
+    place.config(file.to_str().unwrap(), "");
+    fs::rename(place.path("run.toml"), place.path("real/run.toml")).unwrap();
+    place.tandem(&["plugin", "lock", "real/run.toml"]).assert().success();
+    std::os::unix::fs::symlink("real/run.toml", place.path("run.toml")).unwrap();
+    let train = ["train", "run.toml", "--out", "run", "--dry-run"];
+    place.tandem(&train).assert().success();
+    flipped(&file, fs::metadata(&file).unwrap().len() as usize - 1);
+    place.tandem(&train).assert().code(2).stderr(contains("real/tandem.lock` pins"));
 }
 
 #[cfg(all(target_arch = "x86_64", target_env = "gnu"))]
@@ -168,11 +237,8 @@ fn a_signed_plugin_is_as_it_was_signed() {
 fn for_mips(path: &Path) -> Vec<u8> {
     let mut bytes = fs::read(path).unwrap();
     bytes[18..20].copy_from_slice(&8_u16.to_le_bytes());
-    let (from, to) =
-        (format!("\"target\":\"{TARGET}\""), format!("\"target\":\"{}\"", TARGET.replace("x86_64", "mips64")));
-    let at = bytes.windows(from.len()).position(|w| w == from.as_bytes()).unwrap();
-    bytes[at..at + to.len()].copy_from_slice(to.as_bytes());
-    bytes
+    let target = |target: &str| format!("\"target\":\"{target}\"");
+    replaced(&bytes, &target(TARGET), &target(&TARGET.replace("x86_64", "mips64")))
 }
 
 #[cfg(all(target_arch = "x86_64", target_env = "gnu"))]

@@ -410,7 +410,8 @@ pub(super) enum PluginCommand {
         /// The plugin's name.
         name: String,
     },
-    /// Pin the plugin files that configs use, by version and SHA-256, in a `tandem.lock`.
+    /// Pin the plugin files that configs use, by version and SHA-256, in the nearest `tandem.lock` beside a config or above
+    /// it, or in a new one beside it.
     Lock(Lock),
     /// Make one archive of a plugin's libraries, README and licence.
     Pack(Pack),
@@ -474,9 +475,6 @@ pub(super) struct Lock {
     /// The configs.
     #[arg(required = true)]
     pub(super) configs: Vec<PathBuf>,
-    /// The lock file; the nearest `tandem.lock` beside the config or above it, or a new one beside it, if not given.
-    #[arg(long, value_name = "FILE")]
-    pub(super) lockfile: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

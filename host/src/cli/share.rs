@@ -56,18 +56,17 @@ pub(super) fn lock(arguments: &Lock, plugin_path: &[PathBuf]) -> anyhow::Result<
     for config in &arguments.configs {
         let choice = Sources::load(Some(config), environment(), &[])?.plugin_choice()?;
         let file = search.find(&choice.plugin).with_context(|| config.display().to_string())?;
-        let mut lock = match &arguments.lockfile {
-            Some(path) => share::Lock::open(path.clone())?,
-            None => share::Lock::for_config_or_new(config)?,
-        };
-        let what = match lock.pin(&file) {
-            Some(old) if old.sha256 == file.sha256 => "pinned already".to_owned(),
-            Some(old) => format!("pinned in place of {} with sha256 {}", old.version, old.sha256),
-            None => "pinned".to_owned(),
-        };
-        lock.save()?;
-        let (manifest, sha256) = (&file.manifest, &file.sha256);
-        print(&format!("{}: {} {} {what}, sha256 {sha256}\n", lock.path.display(), manifest.name, manifest.version))?;
+        for mut lock in share::Lock::for_config_or_new(config)? {
+            let what = match lock.pin(&choice.plugin, &file) {
+                Some(old) if old.sha256 == file.sha256 => "pinned already".to_owned(),
+                Some(old) => format!("pinned in place of {} {} with sha256 {}", old.name, old.version, old.sha256),
+                None => "pinned".to_owned(),
+            };
+            lock.save()?;
+            let (manifest, sha256) = (&file.manifest, &file.sha256);
+            let (name, version) = (&manifest.name, &manifest.version);
+            print(&format!("{}: {name} {version} {what}, sha256 {sha256}\n", lock.path.display()))?;
+        }
     }
     Ok(())
 }

@@ -30,10 +30,10 @@ mod search;
 mod tests;
 
 pub use child::{COMMAND, serve};
-pub use error::{FileProblem, LoadProblem, NotFound, PluginError};
-pub use inspect::{Foreign, MAX_FILE, PluginFile, inspect, inspect_bytes};
+pub use error::{FileProblem, LoadProblem, NotFound, PluginError, plain};
+pub use inspect::{Foreign, GZIP, MAX_FILE, PluginFile, inspect, inspect_bytes};
 pub use load::{LoadedPlugin, load};
-pub use manifest::{About, Manifest};
-pub use search::{Listed, SearchPath, user_folder};
+pub use manifest::{About, Manifest, is_target};
+pub use search::{Listed, SearchPath, is_file, user_folder};
 /// The target triple of this host.
 pub use tandem_plugin_api::manifest::TARGET;

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::plugin::PluginError;
+use crate::plugin::{PluginError, TARGET};
 
 /// Why a plugin is not taken, packed, installed or trusted.
 #[derive(Debug, thiserror::Error)]
@@ -22,10 +22,10 @@ pub enum ShareError {
     )]
     OtherFile { file: PathBuf, lock: PathBuf, what: String },
     #[error(
-        "trust.policy = \"locked\": plugin `{name}` (`{}`) is not pinned for {target} {place}; nothing of it was run. Pin it with `tandem plugin lock CONFIG`",
+        "trust.policy = \"locked\": plugin `{name}` (`{}`) is not pinned for {TARGET} {place}; nothing of it was run. Pin it with `tandem plugin lock CONFIG`",
         file.display()
     )]
-    NotPinned { name: String, file: PathBuf, target: String, place: String },
+    NotPinned { name: String, file: PathBuf, place: String },
     #[error(
         "trust.policy = \"signed\" needs a key in trust.keys: the line that begins with `RW` in the signer's minisign.pub"
     )]

@@ -8,22 +8,29 @@ use crate::{
     plugin::PluginFile,
 };
 
-/// Refuses a file that a lock beside or above the config pins otherwise, and one that does not show what the policy asks.
-pub fn allow(file: &PluginFile, trust: &Trust, config: Option<&Path>) -> Result<(), ShareError> {
-    let lock = config.map(Lock::for_config).transpose()?.flatten();
-    let pinned = lock.as_ref().map_or(Ok(false), |lock| lock.check(file))?;
+/// Refuses a file that a lock beside or above the config pins otherwise for what the config asked, and one that does not
+/// show what the policy asks.
+pub fn allow(file: &PluginFile, asked: &str, trust: &Trust, config: Option<&Path>) -> Result<(), ShareError> {
+    let locks = config.map(Lock::for_config).transpose()?.unwrap_or_default();
+    let mut pinned = false;
+    for lock in &locks {
+        pinned |= lock.check(asked, file)?;
+    }
     match trust.policy {
         Policy::Any => Ok(()),
         Policy::Locked if pinned => Ok(()),
-        Policy::Locked => Err(ShareError::NotPinned {
-            name: file.manifest.name.clone(),
-            file: file.path.clone(),
-            target: file.target().to_owned(),
-            place: lock.map_or_else(
-                || "by a tandem.lock: there is none beside the config or above it".into(),
-                |lock| format!("in `{}`", lock.path.display()),
-            ),
-        }),
+        Policy::Locked => {
+            let paths: Vec<String> = locks.iter().map(|lock| format!("`{}`", lock.path.display())).collect();
+            Err(ShareError::NotPinned {
+                name: file.manifest.name.clone(),
+                file: file.path.clone(),
+                place: if paths.is_empty() {
+                    "by a tandem.lock: there is none beside the config or above it".into()
+                } else {
+                    format!("in {}", paths.join(" or "))
+                },
+            })
+        }
         Policy::Signed => signed(file, &trust.keys),
     }
 }
