@@ -211,6 +211,27 @@ fn a_config_behind_a_link_is_under_the_lock_of_its_real_place() {
 
 #[cfg(all(target_arch = "x86_64", target_env = "gnu"))]
 #[test]
+fn a_wrong_signature_fails_whatever_key_is_named() {
+    let place = Place::new();
+    place.kept();
+    let verify = |more: &[&str]| place.tandem(&[&["plugin", "verify", "./lsgan.so"][..], more].concat()).assert();
+    verify(&[]).success().stdout(contains("signed, not checked: name the signer with --key"));
+    verify(&["--key", OTHER_KEY]).code(1).stdout(contains("wrong: the file is signed by a key that is not trusted"));
+    fs::write(place.path("lsgan.so.minisig"), "garbage").unwrap();
+    for keys in [&[][..], &["--key", KEY]] {
+        verify(keys).code(1).stdout(contains("wrong: the file has a malformed signature"));
+    }
+    fs::remove_file(place.path("lsgan.so.minisig")).unwrap();
+    verify(&[]).success().stdout(contains("none; the file is not signed"));
+    verify(&["--key", KEY]).code(1);
+    verify(&["--key", "nonsense"]).code(2).stderr(contains("--key: \"nonsense\" is no minisign public key"));
+    // A folder here is not what a bare name means, as anywhere else.
+    fs::create_dir(place.path("lsgan")).unwrap();
+    place.tandem(&["plugin", "verify", "lsgan"]).assert().success().stdout(contains("lsgan 0.1.0, api 1.1"));
+}
+
+#[cfg(all(target_arch = "x86_64", target_env = "gnu"))]
+#[test]
 fn a_signed_plugin_is_as_it_was_signed() {
     let place = Place::new();
     let file = place.kept();

@@ -492,7 +492,8 @@ pub(super) struct Pack {
 
 #[derive(Debug, Args)]
 pub(super) struct Verify {
-    /// A plugin's file, an archive, or a plugin's name on the search path.
+    /// A plugin's file or an archive (anything with a `/` or ending in `.so`, `.gz` or `.tgz`), or a plugin's name on the
+    /// search path.
     pub(super) plugin: String,
     /// A minisign public key that must have signed it; may be given again, and then one of them.
     #[arg(long = "key", value_name = "RW…")]

@@ -1,9 +1,6 @@
 //! `tandem plugin new | install | remove | lock | pack | verify`.
 
-use std::{
-    path::{Path, PathBuf},
-    process::ExitCode,
-};
+use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::Context as _;
 
@@ -14,8 +11,8 @@ use super::{
 };
 use crate::{
     config::{Sources, environment},
-    plugin::{SearchPath, user_folder},
-    share::{self, ShareError, Verified},
+    plugin::{SearchPath, is_file, user_folder},
+    share::{self, ShareError, Signed, Verified},
 };
 
 pub(super) fn new(arguments: &New) -> anyhow::Result<()> {
@@ -79,23 +76,32 @@ pub(super) fn pack(arguments: &Pack) -> anyhow::Result<()> {
 
 /// Fails where a signature is wrong, and where a key was given that did not sign.
 pub(super) fn verify(arguments: &Verify, plugin_path: &[PathBuf]) -> anyhow::Result<ExitCode> {
-    let file = Path::new(&arguments.plugin);
-    let path = if file.exists() { file.to_owned() } else { SearchPath::new(plugin_path).find(&arguments.plugin)?.path };
+    let name = &arguments.plugin;
+    let path = if is_file(name) { PathBuf::from(name) } else { SearchPath::new(plugin_path).find(name)?.path };
     let mut good = true;
-    for Verified { plugin, signature } in share::verify(&path, &arguments.keys)? {
+    for Verified { plugin, signed } in share::verify(&path, &arguments.keys)? {
         let manifest = &plugin.manifest;
         let mut text =
             format!("{} {}, api {}, opset {}\n", manifest.name, manifest.version, manifest.api, manifest.opset);
         for (what, said) in manifest.about.said() {
             text += &format!("  {what}: {said}\n");
         }
-        text += &format!("  sha256: {}\n  signature: ", plugin.sha256);
-        text += &match &signature {
-            Ok(key) => format!("good, by {key}\n"),
-            Err(what) => format!("{what}\n"),
+        print(&format!("{text}  sha256: {}\n  signature: {}\n", plugin.sha256, signature(&signed)))?;
+        good &= match signed {
+            Signed::By(_) => true,
+            Signed::Not | Signed::Unchecked => arguments.keys.is_empty(),
+            Signed::Wrong(_) => false,
         };
-        print(&text)?;
-        good &= signature.is_ok() || arguments.keys.is_empty();
     }
     Ok(if good { ExitCode::SUCCESS } else { ExitCode::from(FAILED) })
+}
+
+/// What is known of a signature, in words.
+fn signature(signed: &Signed) -> String {
+    match signed {
+        Signed::By(key) => format!("good, by {key}"),
+        Signed::Not => "none; the file is not signed".to_owned(),
+        Signed::Unchecked => "signed, not checked: name the signer with --key".to_owned(),
+        Signed::Wrong(what) => format!("wrong: the file {what}"),
+    }
 }

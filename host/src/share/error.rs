@@ -31,9 +31,11 @@ pub enum ShareError {
     )]
     NoKeys,
     #[error(
-        "trust.keys: \"{key}\" is no minisign public key ({why}); it is the line that begins with `RW` in minisign.pub"
+        "{place}: \"{key}\" is no minisign public key ({why}); it is the line that begins with `RW` in minisign.pub"
     )]
-    BadKey { key: String, why: String },
+    BadKey { place: &'static str, key: String, why: String },
+    #[error("`{}` {what}; sign it again with `minisign -Sm`, or get its signature again", path.display())]
+    BadSignature { path: PathBuf, what: String },
     #[error(
         "plugin `{name}` (`{}`) {what}; nothing of it was run",
         file.display()

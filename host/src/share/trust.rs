@@ -1,8 +1,11 @@
 //! Whether a plugin's file may be asked at all, decided by its bytes before any of them runs.
 
-use std::{fs, io, path::Path};
+use std::path::Path;
 
-use super::{Lock, ShareError, signature};
+use super::{
+    Lock, ShareError,
+    signature::{self, Keys, Signed},
+};
 use crate::{
     config::{Policy, Trust},
     plugin::PluginFile,
@@ -39,14 +42,15 @@ fn signed(file: &PluginFile, keys: &[String]) -> Result<(), ShareError> {
     if keys.is_empty() {
         return Err(ShareError::NoKeys);
     }
-    let path = signature::beside(&file.path);
-    let unsigned =
-        |what: String| ShareError::Unsigned { name: file.manifest.name.clone(), file: file.path.clone(), what };
-    let text = fs::read_to_string(&path).map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => {
-            unsigned(format!("is not signed: there is no `{}`; trust.policy = \"signed\" asks for one", path.display()))
-        }
-        _ => ShareError::Read { path: path.clone(), error },
-    })?;
-    signature::signer(file.bytes(), &text, keys)?.map(drop).map_err(unsigned)
+    let keys = Keys::read(keys, "trust.keys")?;
+    let signature = signature::read_beside(&file.path)?;
+    let what = match signature::signed(file.bytes(), signature.as_deref(), &keys) {
+        Signed::By(_) => return Ok(()),
+        Signed::Wrong(what) => what,
+        Signed::Not | Signed::Unchecked => format!(
+            "is not signed: there is no `{}`; trust.policy = \"signed\" asks for one",
+            signature::beside(&file.path).display()
+        ),
+    };
+    Err(ShareError::Unsigned { name: file.manifest.name.clone(), file: file.path.clone(), what })
 }
