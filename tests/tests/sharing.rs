@@ -213,7 +213,7 @@ fn a_config_behind_a_link_is_under_the_lock_of_its_real_place() {
 #[test]
 fn a_wrong_signature_fails_whatever_key_is_named() {
     let place = Place::new();
-    place.kept();
+    let file = place.kept();
     let verify = |more: &[&str]| place.tandem(&[&["plugin", "verify", "./lsgan.so"][..], more].concat()).assert();
     verify(&[]).success().stdout(contains("signed, not checked: name the signer with --key"));
     verify(&["--key", OTHER_KEY]).code(1).stdout(contains("wrong: the file is signed by a key that is not trusted"));
@@ -221,6 +221,7 @@ fn a_wrong_signature_fails_whatever_key_is_named() {
     for keys in [&[][..], &["--key", KEY]] {
         verify(keys).code(1).stdout(contains("wrong: the file has a malformed signature"));
     }
+    place.tandem(&["plugin", "install", &file]).assert().code(2).stderr(contains("has a malformed signature"));
     fs::remove_file(place.path("lsgan.so.minisig")).unwrap();
     verify(&[]).success().stdout(contains("none; the file is not signed"));
     verify(&["--key", KEY]).code(1);
@@ -228,6 +229,51 @@ fn a_wrong_signature_fails_whatever_key_is_named() {
     // A folder here is not what a bare name means, as anywhere else.
     fs::create_dir(place.path("lsgan")).unwrap();
     place.tandem(&["plugin", "verify", "lsgan"]).assert().success().stdout(contains("lsgan 0.1.0, api 1.1"));
+}
+
+#[cfg(all(target_arch = "x86_64", target_env = "gnu"))]
+#[test]
+fn installing_again_keeps_the_signature_and_a_name_that_is_taken_is_said() {
+    let place = Place::new();
+    let file = place.kept();
+    let installed = |name: &str| place.path("home/tandem/plugins").join(name);
+    // A plugin of this name comes with this tandem.
+    place
+        .tandem(&["plugin", "install", &file])
+        .assert()
+        .success()
+        .stdout(contains("lsgan 0.1.0: installed, ").and(contains("the name lsgan stands for `")));
+    fs::remove_file(place.path("lsgan.so.minisig")).unwrap();
+    place.tandem(&["plugin", "install", &file]).assert().success().stdout(contains("lsgan 0.1.0: already installed, "));
+    place
+        .tandem(&["plugin", "verify", installed("lsgan.so").to_str().unwrap(), "--key", KEY])
+        .assert()
+        .success()
+        .stdout(contains("signature: good"));
+    // Another file takes the signature of the one that it replaces away.
+    flipped(Path::new(&file), fs::metadata(&file).unwrap().len() as usize - 1);
+    place.tandem(&["plugin", "install", &file, "--replace"]).assert().success().stdout(contains("in place of 0.1.0"));
+    assert!(!installed("lsgan.so.minisig").exists());
+}
+
+#[test]
+fn a_folder_is_installed_whole_or_not_at_all() {
+    let place = Place::new();
+    let plugin = fs::read(built("examples/libwell_behaved.so")).unwrap();
+    place.write("all/a.so", &plugin);
+    place.write("all/b.so", &plugin[..3000]);
+    let none = || fs::read_dir(place.path("home/tandem/plugins")).map_or(0, Iterator::count) == 0;
+    place.tandem(&["plugin", "install", "all"]).assert().code(2).stderr(contains("b.so` is cut short"));
+    assert!(none());
+    place.write("all/b.so", &plugin);
+    place.tandem(&["plugin", "install", "all"]).assert().code(2).stderr(contains("are both plugin `well-behaved`"));
+    assert!(none());
+    place.write("all/b.so", fs::read(built("libtandem_lsgan.so")).unwrap());
+    place
+        .tandem(&["plugin", "install", "all"])
+        .assert()
+        .success()
+        .stdout(contains("well-behaved").and(contains("lsgan")).and(contains("stands for").not()));
 }
 
 #[cfg(all(target_arch = "x86_64", target_env = "gnu"))]

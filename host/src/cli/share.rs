@@ -12,7 +12,7 @@ use super::{
 use crate::{
     config::{Sources, environment},
     plugin::{SearchPath, is_file, user_folder},
-    share::{self, ShareError, Signed, Verified},
+    share::{self, Before, Installed, ShareError, Signed, Verified},
 };
 
 pub(super) fn new(arguments: &New) -> anyhow::Result<()> {
@@ -26,14 +26,28 @@ pub(super) fn new(arguments: &New) -> anyhow::Result<()> {
     Ok(())
 }
 
-pub(super) fn install(arguments: &Install) -> anyhow::Result<()> {
-    for installed in share::install(&arguments.from, &folder()?, arguments.replace)? {
-        let manifest = &installed.plugin.manifest;
-        let how = match &installed.replaced {
-            None => "installed".to_owned(),
-            Some(version) => format!("installed in place of {version}"),
+pub(super) fn install(arguments: &Install, plugin_path: &[PathBuf]) -> anyhow::Result<()> {
+    let search = SearchPath::new(plugin_path);
+    for Installed { plugin, before } in share::install(&arguments.from, &folder()?, arguments.replace)? {
+        let manifest = &plugin.manifest;
+        let how = match before {
+            Before::Nothing => "installed".to_owned(),
+            Before::Same => "already installed".to_owned(),
+            Before::Other(version) => format!("installed in place of {version}"),
         };
-        print(&format!("{} {}: {how}, {}\n", manifest.name, manifest.version, installed.plugin.path.display()))?;
+        let mut text = format!("{} {}: {how}, {}\n", manifest.name, manifest.version, plugin.path.display());
+        match search.find(&manifest.name) {
+            Ok(first) if first.path != plugin.path && first.sha256 != plugin.sha256 => {
+                text += &format!(
+                    "  but the name {} stands for `{}`, which comes first on the search path; name the installed file itself, or pass `--plugin-path {}`\n",
+                    manifest.name,
+                    first.path.display(),
+                    folder()?.display()
+                );
+            }
+            _ => {}
+        }
+        print(&text)?;
     }
     Ok(())
 }

@@ -47,6 +47,8 @@ pub enum ShareError {
     Pack(String),
     #[error("plugin `{name}` {old} is installed as `{}`, with other bytes than version {new}; replace it with `--replace`", path.display())]
     Installed { name: String, old: String, new: String, path: PathBuf },
+    #[error("`{}` and `{}` are both plugin `{name}`, of which one can be installed; name its file; nothing was installed", first.display(), second.display())]
+    Twice { name: String, first: PathBuf, second: PathBuf },
     #[error("no plugin `{name}` is installed in `{}`; there is {there}", folder.display())]
     NotInstalled { name: String, folder: PathBuf, there: String },
     #[error("there is no folder to install into: neither XDG_DATA_HOME nor HOME is set to an absolute path")]

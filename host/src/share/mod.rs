@@ -15,7 +15,7 @@ mod verify;
 
 pub use archive::{Archive, is_packed, pack};
 pub use error::ShareError;
-pub use install::{Installed, install, remove};
+pub use install::{Before, Installed, install, remove};
 pub use lock::{Lock, Pin};
 pub use scaffold::scaffold;
 pub use signature::{Signed, WithSignature};
