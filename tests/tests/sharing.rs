@@ -316,7 +316,10 @@ fn a_packed_plugin_is_installed_listed_and_removed() {
     let foreign = place.write("mips.so", for_mips(&library));
     let pack = ["plugin", "pack", "gan.so", "mips.so", "--from", "crate"];
     place.write("crate/README.md", "# Well-behaved\n");
-    place.tandem(&pack).assert().code(2).stderr(contains("has no licence file"));
+    place.tandem(&pack).assert().code(2).stderr(
+        contains("has no licence file")
+            .and(contains("save the text of Apache-2.0 OR MIT, which the plugin says, as `crate/LICENSE`")),
+    );
     place.write("crate/LICENSE", "MIT\n");
     let archive = place.text("well-behaved-1.1.0.tar.gz");
     place.tandem(&pack).assert().success().stdout("./well-behaved-1.1.0.tar.gz\n");
@@ -342,13 +345,29 @@ fn a_packed_plugin_is_installed_listed_and_removed() {
     assert!(unpacked.join(TARGET).join("well-behaved.so").exists());
 
     place.tandem(&["plugin", "verify", &archive]).assert().success().stdout(contains(TARGET).and(contains("mips64")));
+    // An archive is known by what is in it, and looking into it runs nothing: who asks a library for mips64 gets no answer.
+    fs::copy(&archive, place.path("renamed")).unwrap();
+    for name in ["well-behaved-1.1.0.tar.gz", "./renamed"] {
+        place.tandem(&["plugin", "inspect", name]).assert().success().stdout(
+            contains("well-behaved 1.1.0: A small GAN for tests")
+                .and(contains(format!("library for {TARGET}\n  sha256: ")))
+                .and(contains("library for mips64"))
+                .and(contains("Nothing of it was run")),
+        );
+        place.tandem(&["plugin", "inspect", name, "--json"]).assert().success().stdout(contains("\"libraries\": ["));
+        place.tandem(&["plugin", "inspect", name, "--run"]).assert().code(2).stderr(contains("nothing in it is run"));
+        place.tandem(&["plugin", "verify", name]).assert().success();
+        place.tandem(&["plugin", "check", name]).assert().code(2).stderr(contains("is packed, not a shared library"));
+    }
     place
-        .tandem(&["plugin", "install", &archive])
+        .tandem(&["plugin", "install", "./renamed"])
         .assert()
         .success()
         .stdout(contains("well-behaved 1.1.0: installed, "));
     place.tandem(&["plugin", "list"]).assert().success().stdout(contains("well-behaved"));
-    place.tandem(&["plugin", "inspect", "well-behaved"]).assert().success().stdout(contains("L_D = "));
+    // Whose it is nobody knows, so its name alone runs nothing of it.
+    place.tandem(&["plugin", "inspect", "well-behaved"]).assert().success().stdout(contains("Nothing of it was run"));
+    place.tandem(&["plugin", "inspect", "well-behaved", "--run"]).assert().success().stdout(contains("L_D = "));
     place.tandem(&["plugin", "install", "gan.so"]).assert().success();
     flipped(&library, fs::metadata(&library).unwrap().len() as usize - 1);
     place

@@ -440,9 +440,10 @@ pub(super) struct Subject {
 
 #[derive(Debug, Args)]
 pub(super) struct Inspect {
-    /// A plugin's name on the search path, or its file.
+    /// A plugin's name on the search path, its file, or an archive that `tandem plugin pack` made.
     pub(super) plugin: String,
-    /// Ask a file that is named by its path for its definition, in a confined process; without this nothing of it runs.
+    /// Ask a file that is named by its path, or was installed, for its definition, in a confined process; without this
+    /// nothing of it runs.
     #[arg(long)]
     pub(super) run: bool,
     #[command(flatten)]

@@ -111,7 +111,7 @@ pub(super) fn verify(arguments: &Verify, plugin_path: &[PathBuf]) -> anyhow::Res
 }
 
 /// What is known of a signature, in words.
-fn signature(signed: &Signed) -> String {
+pub(super) fn signature(signed: &Signed) -> String {
     match signed {
         Signed::By(key) => format!("good, by {key}"),
         Signed::Not => "none; the file is not signed".to_owned(),
