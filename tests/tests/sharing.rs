@@ -430,6 +430,12 @@ fn a_new_plugin_builds_proves_and_trains() {
         .assert()
         .success()
         .stdout(contains("my-gan: exact"));
+    // Whose code it is chooses a licence; until then the way to one is said.
+    place.tandem(&["plugin", "pack", library, "--from", "my-gan"]).assert().code(2).stderr(
+        contains("save its text as `my-gan/LICENSE`").and(contains("license = \"MIT\"")).and(contains("build again")),
+    );
+    place.write("my-gan/LICENSE", "MIT\n");
+    place.tandem(&["plugin", "pack", library, "--from", "my-gan"]).assert().success();
     let set = format!("plugin={library}");
     let more = ["--set", &set, "--set", "steps=2", "--set", "batch_size=4", "--set", "options.width=4"];
     place.tandem(&[&["train", "my-gan/my-gan.toml"][..], &more].concat()).assert().success();
