@@ -410,7 +410,8 @@ pub(super) enum PluginCommand {
         /// The plugin's name.
         name: String,
     },
-    /// Pin the plugin files that configs use, by version and SHA-256, in a `tandem.lock`.
+    /// Pin the plugin files that configs use, by version and SHA-256, in the nearest `tandem.lock` beside a config or above
+    /// it, or in a new one beside it.
     Lock(Lock),
     /// Make one archive of a plugin's libraries, README and licence.
     Pack(Pack),
@@ -439,9 +440,10 @@ pub(super) struct Subject {
 
 #[derive(Debug, Args)]
 pub(super) struct Inspect {
-    /// A plugin's name on the search path, or its file.
+    /// A plugin's name on the search path, its file, or an archive that `tandem plugin pack` made.
     pub(super) plugin: String,
-    /// Ask a file that is named by its path for its definition, in a confined process; without this nothing of it runs.
+    /// Ask a file that is named by its path, or was installed, for its definition, in a confined process; without this
+    /// nothing of it runs.
     #[arg(long)]
     pub(super) run: bool,
     #[command(flatten)]
@@ -474,9 +476,6 @@ pub(super) struct Lock {
     /// The configs.
     #[arg(required = true)]
     pub(super) configs: Vec<PathBuf>,
-    /// The lock file; the nearest `tandem.lock` beside the config or above it, or a new one beside it, if not given.
-    #[arg(long, value_name = "FILE")]
-    pub(super) lockfile: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -494,7 +493,8 @@ pub(super) struct Pack {
 
 #[derive(Debug, Args)]
 pub(super) struct Verify {
-    /// A plugin's file, an archive, or a plugin's name on the search path.
+    /// A plugin's file or an archive (anything with a `/` or ending in `.so`, `.gz` or `.tgz`), or a plugin's name on the
+    /// search path.
     pub(super) plugin: String,
     /// A minisign public key that must have signed it; may be given again, and then one of them.
     #[arg(long = "key", value_name = "RW…")]

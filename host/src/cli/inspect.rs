@@ -1,6 +1,9 @@
 //! `tandem plugin inspect`: a definition for a person to read.
 
-use std::{fmt::Write as _, path::PathBuf};
+use std::{
+    fmt::Write as _,
+    path::{Path, PathBuf},
+};
 
 use serde_json::json;
 use tandem_plugin_api::{
@@ -10,17 +13,21 @@ use tandem_plugin_api::{
     opset::{self, Role},
 };
 
-use super::{arguments::Inspect, plugins, print, table::Table};
+use super::{arguments::Inspect, plugins, print, share::signature, table::Table};
 use crate::{
-    plugin::PluginFile,
+    plugin::{Manifest, PluginFile, is_file, user_folder},
+    share::{self, ShareError, Verified},
     train::{Choice, Cost, Strategy, Way, choose, obstacle},
 };
 
 pub(super) fn run(arguments: &Inspect, plugin_path: &[PathBuf]) -> anyhow::Result<()> {
+    if is_file(&arguments.plugin) && share::is_packed(Path::new(&arguments.plugin)) {
+        return packed(arguments);
+    }
     let file = plugins::find(&arguments.plugin, plugin_path)?;
-    // A name stands for a plugin that somebody put on the search path; a path may be anything from anywhere.
-    let foreign = file.path.as_os_str() == arguments.plugin.as_str();
-    if foreign && !arguments.run {
+    // A path may be anything from anywhere, and so may what somebody installed; a name stands otherwise for what came with
+    // this tandem or lies in a folder that was named.
+    if (is_file(&arguments.plugin) || is_installed(&file.path)) && !arguments.run {
         return unasked(&file, arguments.subject.json);
     }
     let gan = plugins::declare(&file, &arguments.subject, &[])?;
@@ -61,11 +68,53 @@ fn unasked(file: &PluginFile, as_json: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// What a packed plugin shows of itself. It is never run: what runs is a library that was installed.
+fn packed(arguments: &Inspect) -> anyhow::Result<()> {
+    let path = Path::new(&arguments.plugin);
+    if arguments.run {
+        let what = format!("is packed, and nothing in it is run; `tandem plugin install {}` it first", path.display());
+        return Err(ShareError::Archive { path: path.to_owned(), what }.into());
+    }
+    let manifest = share::Archive::read(path)?.manifest;
+    let libraries = share::verify(path, &[])?;
+    if arguments.subject.json {
+        let libraries: Vec<_> = libraries
+            .iter()
+            .map(|Verified { plugin, signed }| {
+                json!({ "target": plugin.manifest.about.target, "rustc": plugin.manifest.about.rustc,
+                    "sha256": plugin.sha256, "signature": signature(signed) })
+            })
+            .collect();
+        print(&format!("{:#}\n", json!({ "manifest": manifest, "path": path, "libraries": libraries })))?;
+        return Ok(());
+    }
+    let mut text = said(&manifest, path, None);
+    for Verified { plugin, signed } in &libraries {
+        let _ = writeln!(text, "library for {}", plugin.manifest.about.target);
+        let _ = writeln!(text, "  sha256: {}\n  signature: {}", plugin.sha256, signature(signed));
+    }
+    print(&format!(
+        "{text}\nNothing of it was run; `tandem plugin install` puts the library for this machine in place.\n"
+    ))?;
+    Ok(())
+}
+
+/// Whether a file lies in the user's plugin folder.
+fn is_installed(file: &Path) -> bool {
+    let real = |path: &Path| path.canonicalize().ok();
+    let folder = user_folder().and_then(|folder| real(&folder));
+    folder.is_some() && file.parent().and_then(real) == folder
+}
+
 fn manifest_of(file: &PluginFile) -> String {
-    let manifest = &file.manifest;
+    said(&file.manifest, &file.path, Some(&file.sha256))
+}
+
+fn said(manifest: &Manifest, path: &Path, sha256: Option<&str>) -> String {
     let mut text = format!("{} {}: {}\n", manifest.name, manifest.version, manifest.summary);
-    let _ = writeln!(text, "{}", file.path.display());
-    let _ = writeln!(text, "api {}, opset {}, sha256 {}", manifest.api, manifest.opset, file.sha256);
+    let _ = writeln!(text, "{}", path.display());
+    let sum = sha256.map_or_else(String::new, |sum| format!(", sha256 {sum}"));
+    let _ = writeln!(text, "api {}, opset {}{sum}", manifest.api, manifest.opset);
     for (what, said) in manifest.about.said() {
         let _ = writeln!(text, "{}: {said}", what.replace('_', " "));
     }

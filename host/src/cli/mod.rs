@@ -81,7 +81,7 @@ fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Plugin(PluginCommand::Inspect(inspect)) => inspect::run(&inspect, path)?,
         Command::Plugin(PluginCommand::Check(check)) => return check::run(&check, path),
         Command::Plugin(PluginCommand::New(new)) => share::new(&new)?,
-        Command::Plugin(PluginCommand::Install(install)) => share::install(&install)?,
+        Command::Plugin(PluginCommand::Install(install)) => share::install(&install, path)?,
         Command::Plugin(PluginCommand::Remove { name }) => share::remove(&name)?,
         Command::Plugin(PluginCommand::Lock(lock)) => share::lock(&lock, path)?,
         Command::Plugin(PluginCommand::Pack(pack)) => share::pack(&pack)?,

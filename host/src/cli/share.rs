@@ -1,9 +1,6 @@
 //! `tandem plugin new | install | remove | lock | pack | verify`.
 
-use std::{
-    path::{Path, PathBuf},
-    process::ExitCode,
-};
+use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::Context as _;
 
@@ -14,8 +11,8 @@ use super::{
 };
 use crate::{
     config::{Sources, environment},
-    plugin::{SearchPath, user_folder},
-    share::{self, ShareError, Verified},
+    plugin::{SearchPath, is_file, user_folder},
+    share::{self, Before, Installed, ShareError, Signed, Verified},
 };
 
 pub(super) fn new(arguments: &New) -> anyhow::Result<()> {
@@ -29,14 +26,28 @@ pub(super) fn new(arguments: &New) -> anyhow::Result<()> {
     Ok(())
 }
 
-pub(super) fn install(arguments: &Install) -> anyhow::Result<()> {
-    for installed in share::install(&arguments.from, &folder()?, arguments.replace)? {
-        let manifest = &installed.plugin.manifest;
-        let how = match &installed.replaced {
-            None => "installed".to_owned(),
-            Some(version) => format!("installed in place of {version}"),
+pub(super) fn install(arguments: &Install, plugin_path: &[PathBuf]) -> anyhow::Result<()> {
+    let search = SearchPath::new(plugin_path);
+    for Installed { plugin, before } in share::install(&arguments.from, &folder()?, arguments.replace)? {
+        let manifest = &plugin.manifest;
+        let how = match before {
+            Before::Nothing => "installed".to_owned(),
+            Before::Same => "already installed".to_owned(),
+            Before::Other(version) => format!("installed in place of {version}"),
         };
-        print(&format!("{} {}: {how}, {}\n", manifest.name, manifest.version, installed.plugin.path.display()))?;
+        let mut text = format!("{} {}: {how}, {}\n", manifest.name, manifest.version, plugin.path.display());
+        match search.find(&manifest.name) {
+            Ok(first) if first.path != plugin.path && first.sha256 != plugin.sha256 => {
+                text += &format!(
+                    "  but the name {} stands for `{}`, which comes first on the search path; name the installed file itself, or pass `--plugin-path {}`\n",
+                    manifest.name,
+                    first.path.display(),
+                    folder()?.display()
+                );
+            }
+            _ => {}
+        }
+        print(&text)?;
     }
     Ok(())
 }
@@ -56,18 +67,17 @@ pub(super) fn lock(arguments: &Lock, plugin_path: &[PathBuf]) -> anyhow::Result<
     for config in &arguments.configs {
         let choice = Sources::load(Some(config), environment(), &[])?.plugin_choice()?;
         let file = search.find(&choice.plugin).with_context(|| config.display().to_string())?;
-        let mut lock = match &arguments.lockfile {
-            Some(path) => share::Lock::open(path.clone())?,
-            None => share::Lock::for_config_or_new(config)?,
-        };
-        let what = match lock.pin(&file) {
-            Some(old) if old.sha256 == file.sha256 => "pinned already".to_owned(),
-            Some(old) => format!("pinned in place of {} with sha256 {}", old.version, old.sha256),
-            None => "pinned".to_owned(),
-        };
-        lock.save()?;
-        let (manifest, sha256) = (&file.manifest, &file.sha256);
-        print(&format!("{}: {} {} {what}, sha256 {sha256}\n", lock.path.display(), manifest.name, manifest.version))?;
+        for mut lock in share::Lock::for_config_or_new(config)? {
+            let what = match lock.pin(&choice.plugin, &file) {
+                Some(old) if old.sha256 == file.sha256 => "pinned already".to_owned(),
+                Some(old) => format!("pinned in place of {} {} with sha256 {}", old.name, old.version, old.sha256),
+                None => "pinned".to_owned(),
+            };
+            lock.save()?;
+            let (manifest, sha256) = (&file.manifest, &file.sha256);
+            let (name, version) = (&manifest.name, &manifest.version);
+            print(&format!("{}: {name} {version} {what}, sha256 {sha256}\n", lock.path.display()))?;
+        }
     }
     Ok(())
 }
@@ -80,23 +90,32 @@ pub(super) fn pack(arguments: &Pack) -> anyhow::Result<()> {
 
 /// Fails where a signature is wrong, and where a key was given that did not sign.
 pub(super) fn verify(arguments: &Verify, plugin_path: &[PathBuf]) -> anyhow::Result<ExitCode> {
-    let file = Path::new(&arguments.plugin);
-    let path = if file.exists() { file.to_owned() } else { SearchPath::new(plugin_path).find(&arguments.plugin)?.path };
+    let name = &arguments.plugin;
+    let path = if is_file(name) { PathBuf::from(name) } else { SearchPath::new(plugin_path).find(name)?.path };
     let mut good = true;
-    for Verified { plugin, signature } in share::verify(&path, &arguments.keys)? {
+    for Verified { plugin, signed } in share::verify(&path, &arguments.keys)? {
         let manifest = &plugin.manifest;
         let mut text =
             format!("{} {}, api {}, opset {}\n", manifest.name, manifest.version, manifest.api, manifest.opset);
         for (what, said) in manifest.about.said() {
             text += &format!("  {what}: {said}\n");
         }
-        text += &format!("  sha256: {}\n  signature: ", plugin.sha256);
-        text += &match &signature {
-            Ok(key) => format!("good, by {key}\n"),
-            Err(what) => format!("{what}\n"),
+        print(&format!("{text}  sha256: {}\n  signature: {}\n", plugin.sha256, signature(&signed)))?;
+        good &= match signed {
+            Signed::By(_) => true,
+            Signed::Not | Signed::Unchecked => arguments.keys.is_empty(),
+            Signed::Wrong(_) => false,
         };
-        print(&text)?;
-        good &= signature.is_ok() || arguments.keys.is_empty();
     }
     Ok(if good { ExitCode::SUCCESS } else { ExitCode::from(FAILED) })
+}
+
+/// What is known of a signature, in words.
+pub(super) fn signature(signed: &Signed) -> String {
+    match signed {
+        Signed::By(key) => format!("good, by {key}"),
+        Signed::Not => "none; the file is not signed".to_owned(),
+        Signed::Unchecked => "signed, not checked: name the signer with --key".to_owned(),
+        Signed::Wrong(what) => format!("wrong: the file {what}"),
+    }
 }

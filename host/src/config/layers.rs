@@ -207,7 +207,7 @@ fn anchor_paths(layer: &mut Layer, base: &Path) -> Result<(), ConfigError> {
     for (key, Setting { value, origin }) in layer.iter_mut().filter(|(key, _)| keys::is_path(key)) {
         let Value::String(text) = value else { continue };
         let is_name = match key.as_str() {
-            "plugin" => !is_plugin_file(text),
+            "plugin" => !crate::plugin::is_file(text),
             "evaluate.extractor" => !is_extractor_file(text),
             _ => false,
         };
@@ -225,11 +225,6 @@ fn anchor_paths(layer: &mut Layer, base: &Path) -> Result<(), ConfigError> {
         })?;
     }
     Ok(())
-}
-
-/// Whether `plugin` names a file rather than a plugin on the search path.
-pub(super) fn is_plugin_file(plugin: &str) -> bool {
-    plugin.contains('/') || Path::new(plugin).extension().is_some_and(|e| e == "so")
 }
 
 /// Whether `evaluate.extractor` names a file rather than a known extractor.

@@ -6,7 +6,10 @@ use std::{
 };
 
 use super::inspect::MAX_FILE;
-use tandem_plugin_api::{manifest::API_VERSION, opset::OPSET};
+use tandem_plugin_api::{
+    manifest::{API_VERSION, TARGET},
+    opset::OPSET,
+};
 
 const TANDEM: &str = env!("CARGO_PKG_VERSION");
 const ARCH: &str = std::env::consts::ARCH;
@@ -75,6 +78,12 @@ pub enum FileProblem {
     BigEndian,
     #[error("is built for {0}, this tandem for {ARCH}; build the plugin for {ARCH}")]
     Architecture(String),
+    #[error("is built for {0}, this tandem for {TARGET}; build the plugin for {TARGET}")]
+    Target(String),
+    #[error(
+        "is packed, not a shared library; if `tandem plugin pack` made it, install it with `tandem plugin install`"
+    )]
+    Packed,
     #[error("is {0}, not a shared library; give its crate `crate-type = [\"cdylib\"]` and name the `.so`")]
     NotLibrary(&'static str),
     #[error("is not a tandem plugin: it has no manifest (`.note.tandem`); the crate of a plugin calls `export_gan!`")]
@@ -179,7 +188,7 @@ pub(super) fn major(version: &str) -> &str {
 }
 
 /// A text from a plugin as a message may show it: without control characters, and of bounded length.
-pub(super) fn plain(text: &str) -> String {
+pub fn plain(text: &str) -> String {
     const MOST: usize = 1000;
     let mut shown: String = text.chars().take(MOST).map(|c| if c.is_control() { ' ' } else { c }).collect();
     if text.chars().nth(MOST).is_some() {

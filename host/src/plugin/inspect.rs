@@ -28,6 +28,9 @@ use super::{
 /// The largest file that is read as a plugin, in bytes: a plugin is below 2 MB, a debug build below 10.
 pub const MAX_FILE: u64 = 64 << 20;
 
+/// With what a file begins that gzip made, as a packed plugin does.
+pub const GZIP: [u8; 2] = [0x1f, 0x8b];
+
 /// A plugin's file that passed every check which does not run it; [`super::load`] loads these very bytes.
 #[derive(Clone)]
 pub struct PluginFile {
@@ -52,11 +55,6 @@ impl PluginFile {
     /// The file's bytes, those that are checked and asked.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
-    }
-
-    /// The target triple for which it is built: as it says, or this host's where it was built before plugins said it.
-    pub fn target(&self) -> &str {
-        if self.manifest.about.target.is_empty() { TARGET } else { &self.manifest.about.target }
     }
 }
 
@@ -123,6 +121,11 @@ pub(super) fn examine(path: &Path) -> Result<Examined, FileProblem> {
 
 fn examined(bytes: Vec<u8>, machine: Machine) -> Result<Examined, FileProblem> {
     let manifest = manifest::read(check(&bytes, machine)?)?;
+    let target = &manifest.about.target;
+    // Plugins of API 1.0 do not say it.
+    if machine == Machine::This && !target.is_empty() && target != TARGET {
+        return Err(FileProblem::Target(target.clone()));
+    }
     Ok(Examined { bytes, manifest })
 }
 
@@ -167,6 +170,9 @@ fn damaged(error: object::Error) -> FileProblem {
 fn check_header(bytes: &[u8], wanted: Machine) -> Result<&Header, FileProblem> {
     if bytes.is_empty() {
         return Err(FileProblem::Empty);
+    }
+    if bytes.starts_with(&GZIP) {
+        return Err(FileProblem::Packed);
     }
     if !bytes.starts_with(&elf::ELFMAG) {
         return Err(FileProblem::NotElf(bytes[..bytes.len().min(8)].escape_ascii().to_string()));

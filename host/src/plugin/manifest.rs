@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use tandem_plugin_api::{
-    manifest::{API_VERSION, MOST},
+    manifest::{API_VERSION, MOST, TARGET},
     opset::OPSET,
 };
 
@@ -82,32 +82,59 @@ pub fn read(text: &[u8]) -> Result<Manifest, FileProblem> {
     }
     // The API version comes first: another major may mean anything by the other keys.
     let Api { api } = serde_json::from_slice(text).map_err(|e| bad(e.to_string()))?;
-    if !is_version(&api) {
-        return Err(bad(format!("`api` must be a version such as {API_VERSION}, found {api:?}")));
-    }
-    if major(&api) != major(API_VERSION) {
-        return Err(FileProblem::ApiVersion(api));
-    }
+    check_api(&api)?;
     let manifest: Manifest = serde_json::from_slice(text).map_err(|e| bad(e.to_string()))?;
+    manifest.check()?;
+    Ok(manifest)
+}
+
+impl Manifest {
+    /// Whether this host can work with what it says, wherever it was read.
+    pub fn check(&self) -> Result<(), FileProblem> {
+        let bad = |what: String| FileProblem::BadManifest(plain(&what));
+        let Self { name, summary, version, api, opset, about } = self;
+        check_api(api)?;
+        if !is_word(name) {
+            return Err(bad(format!(
+                "`name` must be 1 to {MAX_NAME} letters, digits, `_`, `-` or `.`, found {name:?}"
+            )));
+        }
+        if summary.len() > MAX_SUMMARY || summary.chars().any(char::is_control) {
+            return Err(bad(format!("`summary` must be one line of at most {MAX_SUMMARY} bytes, found {summary:?}")));
+        }
+        if !is_version(version) {
+            return Err(bad(format!("`version` must be a version such as 1.0.0, found {version:?}")));
+        }
+        if let Some((key, text)) = about.said().find(|(_, text)| text.chars().any(char::is_control)) {
+            return Err(bad(format!("`{key}` must be one line, found {text:?}")));
+        }
+        if !(about.target.is_empty() || is_target(&about.target)) {
+            return Err(bad(format!("`target` must be a target triple such as {TARGET}, found {:?}", about.target)));
+        }
+        match *opset {
+            0 => Err(bad("`opset` must be 1 or more, found 0".into())),
+            newer if newer > OPSET => Err(FileProblem::Opset(newer)),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn check_api(api: &str) -> Result<(), FileProblem> {
+    if !is_version(api) {
+        let what = format!("`api` must be a version such as {API_VERSION}, found {api:?}");
+        return Err(FileProblem::BadManifest(plain(&what)));
+    }
+    if major(api) == major(API_VERSION) { Ok(()) } else { Err(FileProblem::ApiVersion(api.to_owned())) }
+}
+
+/// Whether this may be a target triple, which is a folder's name in archives.
+pub fn is_target(text: &str) -> bool {
+    is_word(text) && !text.starts_with('.')
+}
+
+fn is_word(text: &str) -> bool {
     let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
-    let Manifest { name, summary, version, opset, .. } = &manifest;
-    if name.is_empty() || name.len() > MAX_NAME || !name.chars().all(legal) {
-        return Err(bad(format!("`name` must be 1 to {MAX_NAME} letters, digits, `_`, `-` or `.`, found {name:?}")));
-    }
-    if summary.len() > MAX_SUMMARY || summary.chars().any(char::is_control) {
-        return Err(bad(format!("`summary` must be one line of at most {MAX_SUMMARY} bytes, found {summary:?}")));
-    }
-    if !is_version(version) {
-        return Err(bad(format!("`version` must be a version such as 1.0.0, found {version:?}")));
-    }
-    if let Some((key, text)) = manifest.about.said().find(|(_, text)| text.chars().any(char::is_control)) {
-        return Err(bad(format!("`{key}` must be one line, found {text:?}")));
-    }
-    match opset {
-        0 => Err(bad("`opset` must be 1 or more, found 0".into())),
-        &newer if newer > OPSET => Err(FileProblem::Opset(newer)),
-        _ => Ok(manifest),
-    }
+    (1..=MAX_NAME).contains(&text.len()) && text.chars().all(legal)
 }
 
 /// `MAJOR.MINOR.PATCH`, perhaps with a suffix after `-` or `+`.
@@ -168,6 +195,10 @@ mod tests {
         for summary in ["\u{1b}[31m", "two\nlines", &"x".repeat(257)] {
             let message = with("x", summary).unwrap_err();
             assert!(message.contains("`summary` must be one line") && !message.contains('\u{1b}'), "{message}");
+        }
+        for target in ["..", "../evil", "a b"] {
+            let message = manifest("1.1.0", &format!(r#","opset":1,"target":"{target}""#)).unwrap_err();
+            assert!(message.contains("`target` must be a target triple such as"), "{message}");
         }
         let about = manifest("1.1.0", r#","opset":1,"authors":"A\u001b[31m""#).unwrap_err();
         assert!(about.contains("`authors` must be one line") && !about.contains('\u{1b}'), "{about}");

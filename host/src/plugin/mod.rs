@@ -31,10 +31,10 @@ mod tests;
 
 pub use child::{COMMAND, serve};
 pub use confine::layers;
-pub use error::{FileProblem, LoadProblem, NotFound, PluginError};
-pub use inspect::{Foreign, MAX_FILE, PluginFile, inspect, inspect_bytes};
+pub use error::{FileProblem, LoadProblem, NotFound, PluginError, plain};
+pub use inspect::{Foreign, GZIP, MAX_FILE, PluginFile, inspect, inspect_bytes};
 pub use load::{LoadedPlugin, load};
-pub use manifest::{About, Manifest, read as read_manifest};
-pub use search::{Listed, SearchPath, user_folder};
+pub use manifest::{About, Manifest, is_target, read as read_manifest};
+pub use search::{Listed, SearchPath, is_file, user_folder};
 /// The target triple of this host.
 pub use tandem_plugin_api::manifest::TARGET;

@@ -76,9 +76,9 @@ impl SearchPath {
         self.directories.iter().map(|d| d.path.as_path())
     }
 
-    /// A plugin by its file, if `name` holds a `/` or ends in `.so`, or else by the name in its manifest.
+    /// A plugin by its file, if `name` [is one](is_file), or else by the name in its manifest.
     pub fn find(&self, name: &str) -> Result<PluginFile, PluginError> {
-        if name.contains('/') || Path::new(name).extension() == Some(OsStr::new("so")) {
+        if is_file(name) {
             return inspect(Path::new(name));
         }
         let (mut available, mut broken) = (Vec::<String>::new(), Vec::new());
@@ -128,6 +128,13 @@ impl SearchPath {
             })
         })
     }
+}
+
+/// Whether this names a file, existing or not, and no plugin on the search path: it holds a `/`, or ends as a plugin's
+/// library or archive does.
+pub fn is_file(name: &str) -> bool {
+    let end = Path::new(name).extension().and_then(OsStr::to_str);
+    name.contains('/') || matches!(end, Some("so" | "gz" | "tgz"))
 }
 
 /// The user's own plugin folder, the last of the search path; `None` where the environment names no home.

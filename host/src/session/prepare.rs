@@ -57,7 +57,7 @@ pub fn find_plugin(
     plugin_path: &[PathBuf],
 ) -> Result<PluginFile, SessionError> {
     let plugin = SearchPath::new(plugin_path).find(&choice.plugin)?;
-    share::allow(&plugin, &choice.trust, sources.file())?;
+    share::allow(&plugin, &choice.plugin, &choice.trust, sources.file())?;
     Ok(plugin)
 }
 

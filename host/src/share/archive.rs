@@ -1,28 +1,28 @@
 //! A plugin as one file for others: `NAME-VERSION.tar.gz`, whose format docs/plugins.md gives.
 //!
 //! The same input makes the same bytes. Reading believes nothing: sizes are bounded, names are plain, every file is in
-//! SHA256SUMS and has its sum.
+//! SHA256SUMS and has its sum, and every library is what `manifest.json` says.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs::{self, File},
-    io::{Cursor, Read as _},
-    path::{Component, Path, PathBuf},
+    io::Read as _,
+    path::{Path, PathBuf},
 };
 
-use flate2::{Compression, GzBuilder, read::GzDecoder};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use super::{ShareError, place, signature};
-use crate::plugin::{Foreign, MAX_FILE, Manifest};
+use super::{
+    ShareError, place,
+    signature::{self, WithSignature},
+    tarball::{self, MOST_TEXT},
+};
+use crate::plugin::{Foreign, GZIP, Manifest, is_target, plain};
 
 const FORMAT: u32 = 1;
 const MANIFEST: &str = "manifest.json";
 const SUMS: &str = "SHA256SUMS";
-/// The most files in an archive, and the most bytes of all together.
-const MOST_FILES: usize = 256;
-const MOST_BYTES: u64 = 512 << 20;
 
 /// What an archive's `manifest.json` says.
 #[derive(Debug, Serialize, Deserialize)]
@@ -39,17 +39,26 @@ struct Index {
 pub struct Archive {
     /// The file.
     pub path: PathBuf,
-    /// What its plugin says of itself; `target` and `rustc` are the libraries' own.
+    /// What its plugin says of itself, but `target` and `rustc`, which are the libraries' own.
     pub manifest: Manifest,
     libraries: BTreeMap<String, String>,
     files: BTreeMap<String, Vec<u8>>,
 }
 
+/// Whether gzip made this file, as it does a packed plugin; what it is called does not matter.
+pub fn is_packed(path: &Path) -> bool {
+    let mut start = [0; GZIP.len()];
+    // Opening anything but a file may wait for ever.
+    let regular = fs::metadata(path).is_ok_and(|m| m.is_file());
+    regular && File::open(path).and_then(|mut file| file.read_exact(&mut start)).is_ok() && start == GZIP
+}
+
 impl Archive {
     /// Reads an archive and checks every sum; runs nothing.
     pub fn read(path: &Path) -> Result<Self, ShareError> {
-        let wrong = |what: String| ShareError::Archive { path: path.to_owned(), what };
-        let files = unpack(path).map_err(wrong)?;
+        // Names in an archive are its author's; a message shows none of their control characters.
+        let wrong = |what: String| ShareError::Archive { path: path.to_owned(), what: plain(&what) };
+        let files = tarball::read(path).map_err(wrong)?;
         check_sums(&files).map_err(wrong)?;
         let index = files.get(MANIFEST).ok_or_else(|| wrong(format!("holds no {MANIFEST}")))?;
         let index: Index =
@@ -57,8 +66,21 @@ impl Archive {
         if index.format != FORMAT {
             return Err(wrong(format!("is of format {}, this tandem reads {FORMAT}", index.format)));
         }
-        if let Some(lost) = index.libraries.values().find(|library| !files.contains_key(*library)) {
-            return Err(wrong(format!("holds no `{lost}`, which its {MANIFEST} names")));
+        index.plugin.check().map_err(|problem| wrong(problem.to_string()))?;
+        if index.libraries.is_empty() {
+            return Err(wrong(format!("holds no library that its {MANIFEST} names; get it again")));
+        }
+        let mut named = BTreeSet::new();
+        for (target, library) in &index.libraries {
+            if !is_target(target) {
+                return Err(wrong(format!("has a malformed {MANIFEST}: {target:?} is no target triple")));
+            }
+            if !files.contains_key(library) {
+                return Err(wrong(format!("holds no `{library}`, which its {MANIFEST} names")));
+            }
+            if !named.insert(library) {
+                return Err(wrong(format!("names `{library}` for two targets; a library is for one")));
+            }
         }
         Ok(Self { path: path.to_owned(), manifest: index.plugin, libraries: index.libraries, files })
     }
@@ -74,6 +96,33 @@ impl Archive {
         let signature = self.files.get(&format!("{name}.minisig")).map(Vec::as_slice);
         Some((self.files.get(name)?, signature))
     }
+
+    /// Every library, whatever machine it is for, with its signature.
+    pub fn into_plugins(mut self) -> Result<Vec<WithSignature<Foreign>>, ShareError> {
+        let mut files = std::mem::take(&mut self.files);
+        let examined = self.libraries.iter().map(|(target, name)| {
+            let plugin = Foreign::from_bytes(files.remove(name).unwrap_or_default(), &self.path)?;
+            self.agree(target, &plugin.manifest)?;
+            Ok((plugin, files.remove(&format!("{name}.minisig"))))
+        });
+        examined.collect()
+    }
+
+    /// Refuses a target's library that says of itself what the archive's manifest does not.
+    pub(super) fn agree(&self, target: &str, found: &Manifest) -> Result<(), ShareError> {
+        let wrong = |what: String| Err(ShareError::Archive { path: self.path.clone(), what });
+        let Manifest { name, version, .. } = &self.manifest;
+        if (&found.name, &found.version) != (name, version) {
+            return wrong(format!("says {name} {version}, its library {} {}", found.name, found.version));
+        }
+        if found.about.target != target {
+            return wrong(format!("names a library for {target} that says it is for `{}`", found.about.target));
+        }
+        if without_build(found) != self.manifest {
+            return wrong(format!("has a {MANIFEST} that differs from what its library for {target} says of itself"));
+        }
+        Ok(())
+    }
 }
 
 /// Packs libraries of one plugin, one a target, with the README and licence of its crate's folder, into `folder`; the archive's path.
@@ -83,7 +132,7 @@ pub fn pack(libraries: &[PathBuf], from: &Path, folder: &Path) -> Result<PathBuf
     let Some((_, first)) = plugins.first() else {
         return Err(ShareError::Pack("no library was named".into()));
     };
-    let mut files = papers(from)?;
+    let mut files = papers(from, &first.manifest.about.licence)?;
     let mut index = BTreeMap::new();
     for (path, found) in &plugins {
         let target = &found.manifest.about.target;
@@ -103,9 +152,9 @@ pub fn pack(libraries: &[PathBuf], from: &Path, folder: &Path) -> Result<PathBuf
         if index.insert(target.clone(), name.clone()).is_some() {
             return Err(ShareError::Pack(format!("two libraries are for {target}; the second is `{shown}`")));
         }
-        let signature = signature::beside(path);
-        if signature.exists() {
-            files.insert(format!("{name}.minisig"), read(&signature)?);
+        if let Some(signature) = signature::read_beside(path)? {
+            signature::check(path, &signature)?;
+            files.insert(format!("{name}.minisig"), signature);
         }
         files.insert(name, found.bytes.clone());
     }
@@ -117,7 +166,7 @@ pub fn pack(libraries: &[PathBuf], from: &Path, folder: &Path) -> Result<PathBuf
     let sums = files.iter().fold(String::new(), |text, (name, bytes)| text + &format!("{}  {name}\n", sum(bytes)));
     files.insert(SUMS.into(), sums.into_bytes());
     let path = folder.join(format!("{stem}.tar.gz"));
-    let bytes = archived(&stem, &files).map_err(|error| ShareError::Write { path: path.clone(), error })?;
+    let bytes = tarball::made(&stem, &files).map_err(ShareError::Pack)?;
     place(&path, &bytes)?;
     Ok(path)
 }
@@ -130,15 +179,15 @@ fn without_build(manifest: &Manifest) -> Manifest {
     manifest
 }
 
-/// README.md and the licence files of a crate's folder.
-fn papers(from: &Path) -> Result<BTreeMap<String, Vec<u8>>, ShareError> {
+/// README.md and the licence files of a crate's folder; `licence` is what the plugin's manifest says.
+fn papers(from: &Path, licence: &str) -> Result<BTreeMap<String, Vec<u8>>, ShareError> {
     let unreadable = |error| ShareError::Read { path: from.to_owned(), error };
     let mut files = BTreeMap::new();
     for entry in fs::read_dir(from).map_err(unreadable)? {
         let entry = entry.map_err(unreadable)?;
         let Ok(name) = entry.file_name().into_string() else { continue };
-        let licence = ["LICENSE", "LICENCE", "COPYING"].iter().any(|start| name.to_uppercase().starts_with(start));
-        if (licence || name == "README.md") && entry.path().is_file() {
+        let grants = ["LICENSE", "LICENCE", "COPYING"].iter().any(|start| name.to_uppercase().starts_with(start));
+        if (grants || name == "README.md") && entry.path().is_file() {
             files.insert(name, read(&entry.path())?);
         }
     }
@@ -149,8 +198,17 @@ fn papers(from: &Path) -> Result<BTreeMap<String, Vec<u8>>, ShareError> {
         )));
     }
     if files.len() == 1 {
+        let file = from.join("LICENSE");
+        let what = if licence.is_empty() {
+            format!(
+                "choose one, save its text as `{}`, put its name into Cargo.toml as in `license = \"MIT\"`, and build again, so that the plugin says it",
+                file.display()
+            )
+        } else {
+            format!("save the text of {licence}, which the plugin says, as `{}`", file.display())
+        };
         return Err(ShareError::Pack(format!(
-            "`{folder}` has no licence file (LICENSE…); without one nobody may use the plugin"
+            "`{folder}` has no licence file, and without a licence nobody may use the plugin: {what}"
         )));
     }
     Ok(files)
@@ -164,67 +222,15 @@ fn sum(bytes: &[u8]) -> String {
     format!("{:x}", Sha256::digest(bytes))
 }
 
-fn archived(stem: &str, files: &BTreeMap<String, Vec<u8>>) -> std::io::Result<Vec<u8>> {
-    // No time and no user: the same files are the same bytes.
-    let mut tar = tar::Builder::new(GzBuilder::new().mtime(0).write(Vec::new(), Compression::best()));
-    for (name, bytes) in files {
-        let mut header = tar::Header::new_gnu();
-        header.set_size(bytes.len() as u64);
-        header.set_mode(0o644);
-        header.set_mtime(0);
-        tar.append_data(&mut header, format!("{stem}/{name}"), Cursor::new(bytes))?;
-    }
-    tar.into_inner()?.finish()
-}
-
-fn unpack(path: &Path) -> Result<BTreeMap<String, Vec<u8>>, String> {
-    let unreadable = |e: std::io::Error| format!("cannot be read: {e}; get it again");
-    let mut tar = tar::Archive::new(GzDecoder::new(File::open(path).map_err(unreadable)?));
-    let (mut files, mut total) = (BTreeMap::new(), 0);
-    for entry in tar.entries().map_err(unreadable)? {
-        let entry = entry.map_err(unreadable)?;
-        let name = entry.path().map_err(unreadable)?.into_owned();
-        if entry.header().entry_type().is_dir() {
-            continue;
-        }
-        let shown = name.display();
-        if !entry.header().entry_type().is_file() {
-            return Err(format!("holds `{shown}`, which is no regular file; a packed plugin has no links"));
-        }
-        let name = plain(&name).ok_or_else(|| format!("holds `{shown}`, a path that leads out of it"))?;
-        let size = entry.size();
-        total += size;
-        if size > MAX_FILE || total > MOST_BYTES || files.len() == MOST_FILES {
-            return Err(format!(
-                "is larger than a packed plugin may be: at `{name}`, {total} bytes in {} files",
-                files.len() + 1
-            ));
-        }
-        let mut bytes = Vec::new();
-        entry.take(MAX_FILE).read_to_end(&mut bytes).map_err(unreadable)?;
-        if files.insert(name.clone(), bytes).is_some() {
-            return Err(format!("holds `{name}` twice"));
-        }
-    }
-    // To the end, where gzip's own sum is.
-    std::io::copy(&mut tar.into_inner().take(MOST_BYTES), &mut std::io::sink()).map_err(unreadable)?;
-    Ok(files)
-}
-
-/// A name within the archive's one folder, if it is of plain components.
-fn plain(path: &Path) -> Option<String> {
-    let parts = path.components().map(|c| match c {
-        Component::Normal(part) => part.to_str(),
-        _ => None,
-    });
-    let parts: Vec<&str> = parts.collect::<Option<_>>()?;
-    (parts.len() > 1).then(|| parts[1..].join("/"))
-}
-
 fn check_sums(files: &BTreeMap<String, Vec<u8>>) -> Result<(), String> {
+    for name in [SUMS, MANIFEST] {
+        if files.get(name).is_some_and(|text| text.len() > MOST_TEXT) {
+            return Err(format!("has a {name} of more than {} KiB, which none needs", MOST_TEXT >> 10));
+        }
+    }
     let sums =
         files.get(SUMS).ok_or_else(|| format!("holds no {SUMS}; a packed plugin is made by `tandem plugin pack`"))?;
-    let sums = std::str::from_utf8(sums).map_err(|_| format!("has a malformed {SUMS}"))?;
+    let sums = std::str::from_utf8(sums).map_err(|_| format!("has a malformed {SUMS}: it is not text"))?;
     let listed: BTreeMap<&str, &str> =
         sums.lines().filter_map(|line| line.split_once("  ")).map(|(s, n)| (n, s)).collect();
     for (name, bytes) in files.iter().filter(|(name, _)| *name != SUMS) {
@@ -255,8 +261,14 @@ mod tests {
         let files: BTreeMap<String, Vec<u8>> = entries.iter().map(|(n, b)| ((*n).into(), b.to_vec())).collect();
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("x.tar.gz");
-        fs::write(&path, archived("x-1", &files).unwrap()).unwrap();
+        fs::write(&path, tarball::made("x-1", &files).unwrap()).unwrap();
         (folder, path)
+    }
+
+    /// What is said of an archive with this manifest and a file `a/x.so`, all sums right.
+    fn refusal_of(manifest: &str) -> String {
+        let sums = format!("{}  a/x.so\n{}  {MANIFEST}\n", sum(b"x"), sum(manifest.as_bytes()));
+        refusal(&[("a/x.so", b"x"), (MANIFEST, manifest.as_bytes()), (SUMS, sums.as_bytes())])
     }
 
     fn refusal(entries: &[(&str, &[u8])]) -> String {
@@ -284,17 +296,30 @@ mod tests {
     }
 
     #[test]
-    fn paths_that_lead_out_and_damage_are_refused() {
-        assert_eq!(plain(Path::new("x-1/a/b.so")).as_deref(), Some("a/b.so"));
-        for path in ["../a", "/x/a", "x-1/../../a", "a"] {
-            assert_eq!(plain(Path::new(path)), None, "{path}");
+    fn a_manifest_is_held_to_a_plugins_own_rules_and_shown_plainly() {
+        let with = |name: &str, libraries: &str| {
+            refusal_of(&format!(
+                r#"{{"format":1,"name":"{name}","summary":"s","version":"0.1.0","api":"1.1.0","opset":1,"libraries":{{{libraries}}}}}"#
+            ))
+        };
+        let library = r#""x86_64-unknown-linux-gnu":"a/x.so""#;
+        let cases = [
+            (with(r"\u001b[31mred", library), "`name` must be 1 to 64 letters"),
+            (with("red", r#""\u001b[31mred":"a/x.so""#), "is no target triple"),
+            (with("red", r#""../red":"a/x.so""#), "is no target triple"),
+            (with("red", r#""red":"\u001b[31m\n""#), "holds no ` [31m `"),
+            (with("red", ""), "holds no library"),
+        ];
+        for (said, what) in cases {
+            assert!(said.contains(what) && !said.contains(char::is_control), "{said}");
         }
-        let (_folder, path) = written(&[("a", &[7; 5000])]);
-        let bytes = fs::read(&path).unwrap();
-        for cut in [0, 5, bytes.len() / 2, bytes.len() - 9] {
-            fs::write(&path, &bytes[..cut]).unwrap();
-            let said = Archive::read(&path).unwrap_err().to_string();
-            assert!(said.contains("cannot be read") || said.contains("holds no"), "{cut}: {said}");
-        }
+    }
+
+    #[test]
+    fn what_is_packed_is_known_by_its_start() {
+        let (folder, path) = written(&[]);
+        let other = folder.path().join("other.tar.gz");
+        fs::write(&other, b"\x7fELF").unwrap();
+        assert!(is_packed(&path) && !is_packed(&other) && !is_packed(folder.path()));
     }
 }

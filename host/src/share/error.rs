@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::plugin::PluginError;
+use crate::plugin::{PluginError, TARGET};
 
 /// Why a plugin is not taken, packed, installed or trusted.
 #[derive(Debug, thiserror::Error)]
@@ -22,18 +22,20 @@ pub enum ShareError {
     )]
     OtherFile { file: PathBuf, lock: PathBuf, what: String },
     #[error(
-        "trust.policy = \"locked\": plugin `{name}` (`{}`) is not pinned for {target} {place}; nothing of it was run. Pin it with `tandem plugin lock CONFIG`",
+        "trust.policy = \"locked\": plugin `{name}` (`{}`) is not pinned for {TARGET} {place}; nothing of it was run. Pin it with `tandem plugin lock CONFIG`",
         file.display()
     )]
-    NotPinned { name: String, file: PathBuf, target: String, place: String },
+    NotPinned { name: String, file: PathBuf, place: String },
     #[error(
         "trust.policy = \"signed\" needs a key in trust.keys: the line that begins with `RW` in the signer's minisign.pub"
     )]
     NoKeys,
     #[error(
-        "trust.keys: \"{key}\" is no minisign public key ({why}); it is the line that begins with `RW` in minisign.pub"
+        "{place}: \"{key}\" is no minisign public key ({why}); it is the line that begins with `RW` in minisign.pub"
     )]
-    BadKey { key: String, why: String },
+    BadKey { place: &'static str, key: String, why: String },
+    #[error("`{}` {what}; sign it again with `minisign -Sm`, or get its signature again", path.display())]
+    BadSignature { path: PathBuf, what: String },
     #[error(
         "plugin `{name}` (`{}`) {what}; nothing of it was run",
         file.display()
@@ -45,6 +47,8 @@ pub enum ShareError {
     Pack(String),
     #[error("plugin `{name}` {old} is installed as `{}`, with other bytes than version {new}; replace it with `--replace`", path.display())]
     Installed { name: String, old: String, new: String, path: PathBuf },
+    #[error("`{}` and `{}` are both plugin `{name}`, of which one can be installed; name its file; nothing was installed", first.display(), second.display())]
+    Twice { name: String, first: PathBuf, second: PathBuf },
     #[error("no plugin `{name}` is installed in `{}`; there is {there}", folder.display())]
     NotInstalled { name: String, folder: PathBuf, there: String },
     #[error("there is no folder to install into: neither XDG_DATA_HOME nor HOME is set to an absolute path")]

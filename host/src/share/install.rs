@@ -1,93 +1,128 @@
 //! The user's plugin folder: what `tandem plugin install` puts there and `remove` takes away.
 
 use std::{
+    collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
 };
 
-use super::{Archive, ShareError, place, signature};
-use crate::plugin::{self, Manifest, PluginFile, TARGET};
+use super::{
+    Archive, ShareError, archive, place,
+    signature::{self, WithSignature},
+};
+use crate::plugin::{self, PluginFile, TARGET};
 
 /// What came of installing one plugin.
 #[derive(Debug)]
 pub struct Installed {
     /// The plugin, where it lies now.
     pub plugin: PluginFile,
-    /// The version that was there before, if one was.
-    pub replaced: Option<String>,
+    /// What was there before.
+    pub before: Before,
 }
 
-/// Installs a plugin's file, an archive, or every plugin of a folder into the user's plugin folder. Runs nothing of them.
+/// What lay where a plugin was to be installed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Before {
+    /// Nothing.
+    Nothing,
+    /// The same file. It was left there, and so was its signature where no other came with the file.
+    Same,
+    /// Another file of this version.
+    Other(String),
+}
+
+/// A plugin's file that was inspected, its signature, and what lies in its place.
+struct Planned {
+    found: PluginFile,
+    signature: Option<Vec<u8>>,
+    path: PathBuf,
+    before: Before,
+}
+
+/// Installs a plugin's file, an archive, or every plugin of a folder into the user's plugin folder: none of them where one
+/// is refused. Runs nothing of them.
 pub fn install(from: &Path, folder: &Path, replace: bool) -> Result<Vec<Installed>, ShareError> {
-    if from.is_dir() {
-        let entries = fs::read_dir(from).map_err(|error| ShareError::Read { path: from.to_owned(), error })?;
-        let mut files: Vec<PathBuf> =
-            entries.flatten().map(|e| e.path()).filter(|p| p.extension() == Some("so".as_ref())).collect();
-        files.sort();
-        if files.is_empty() {
-            return Err(ShareError::Empty(from.to_owned()));
-        }
-        return files.iter().map(|file| install_file(file, folder, replace)).collect();
-    }
-    let one = if from.extension() == Some("gz".as_ref()) {
-        install_archive(&Archive::read(from)?, folder, replace)
+    let read = if from.is_dir() {
+        libraries(from)?.iter().map(|file| read_file(file)).collect::<Result<_, _>>()?
+    } else if archive::is_packed(from) {
+        vec![read_archive(&Archive::read(from)?)?]
     } else {
-        install_file(from, folder, replace)
+        vec![read_file(from)?]
     };
-    Ok(vec![one?])
+    let mut names = BTreeMap::new();
+    for (found, _) in &read {
+        let name = &found.manifest.name;
+        if let Some(first) = names.insert(name.clone(), found.path.clone()) {
+            return Err(ShareError::Twice { name: name.clone(), first, second: found.path.clone() });
+        }
+    }
+    let planned = read.into_iter().map(|(found, signature)| plan(found, signature, folder, replace));
+    let planned: Vec<Planned> = planned.collect::<Result<_, _>>()?;
+    planned.into_iter().map(put).collect()
 }
 
-fn install_file(file: &Path, folder: &Path, replace: bool) -> Result<Installed, ShareError> {
-    let found = plugin::inspect(file)?;
-    let signature = signature::beside(file);
-    let signature =
-        signature.exists().then(|| fs::read(&signature).map_err(|error| ShareError::Read { path: signature, error }));
-    put(&found, signature.transpose()?.as_deref(), folder, replace)
+/// The `.so` files of a folder by name.
+fn libraries(folder: &Path) -> Result<Vec<PathBuf>, ShareError> {
+    let entries = fs::read_dir(folder).map_err(|error| ShareError::Read { path: folder.to_owned(), error })?;
+    let mut files: Vec<PathBuf> =
+        entries.flatten().map(|e| e.path()).filter(|p| p.extension() == Some("so".as_ref())).collect();
+    files.sort();
+    if files.is_empty() { Err(ShareError::Empty(folder.to_owned())) } else { Ok(files) }
 }
 
-fn install_archive(archive: &Archive, folder: &Path, replace: bool) -> Result<Installed, ShareError> {
+fn read_file(file: &Path) -> Result<WithSignature<PluginFile>, ShareError> {
+    let signature = signature::read_beside(file)?;
+    Ok((plugin::inspect(file)?, signature))
+}
+
+fn read_archive(archive: &Archive) -> Result<WithSignature<PluginFile>, ShareError> {
     let Some((library, signature)) = archive.library(TARGET) else {
         let there: Vec<&str> = archive.targets().collect();
         let what = format!("has no library for {TARGET}; it has {}", there.join(", "));
         return Err(ShareError::Archive { path: archive.path.clone(), what });
     };
     let found = plugin::inspect_bytes(library.to_vec(), &archive.path)?;
-    if found.manifest.name != archive.manifest.name || found.manifest.version != archive.manifest.version {
-        let what = format!(
-            "says {} {}, its library {} {}",
-            archive.manifest.name, archive.manifest.version, found.manifest.name, found.manifest.version
-        );
-        return Err(ShareError::Archive { path: archive.path.clone(), what });
-    }
-    put(&found, signature, folder, replace)
+    archive.agree(TARGET, &found.manifest)?;
+    Ok((found, signature.map(<[u8]>::to_vec)))
 }
 
-fn put(found: &PluginFile, signed: Option<&[u8]>, folder: &Path, replace: bool) -> Result<Installed, ShareError> {
+/// Everything that can be refused, before anything is changed.
+fn plan(found: PluginFile, signature: Option<Vec<u8>>, folder: &Path, replace: bool) -> Result<Planned, ShareError> {
+    if let Some(signature) = &signature {
+        signature::check(&found.path, signature)?;
+    }
     let path = folder.join(format!("{}.so", found.manifest.name));
-    let there = path.exists().then(|| plugin::inspect(&path));
-    let replaced = match &there {
-        Some(Ok(old)) if old.sha256 == found.sha256 => Some(old.manifest.version.clone()),
-        Some(old) => {
-            let old = old.as_ref().map_or_else(|_| "(broken)".to_owned(), |old| old.manifest.version.clone());
-            if !replace {
-                let Manifest { name, version: new, .. } = found.manifest.clone();
-                return Err(ShareError::Installed { name, old, new, path });
-            }
-            Some(old)
-        }
-        None => None,
+    let before = match path.exists().then(|| plugin::inspect(&path)) {
+        None => Before::Nothing,
+        Some(Ok(old)) if old.sha256 == found.sha256 => Before::Same,
+        Some(old) => Before::Other(old.map_or_else(|_| "(broken)".to_owned(), |old| old.manifest.version)),
     };
+    match before {
+        Before::Other(old) if !replace => {
+            let plugin::Manifest { name, version: new, .. } = found.manifest;
+            Err(ShareError::Installed { name, old, new, path })
+        }
+        before => Ok(Planned { found, signature, path, before }),
+    }
+}
+
+fn put(planned: Planned) -> Result<Installed, ShareError> {
+    let Planned { found, signature, path, before } = planned;
     // The signature first: a library under the policy `signed` is never there without its own.
-    let signature = signature::beside(&path);
-    match signed {
-        Some(bytes) => place(&signature, bytes)?,
-        None if signature.exists() => {
-            fs::remove_file(&signature).map_err(|error| ShareError::Write { path: signature, error })?;
+    let beside = signature::beside(&path);
+    match signature {
+        Some(bytes) => place(&beside, &bytes)?,
+        // It is another file's.
+        None if before != Before::Same && beside.exists() => {
+            fs::remove_file(&beside).map_err(|error| ShareError::Write { path: beside, error })?;
         }
         None => {}
     }
-    place(&path, found.bytes())?;
-    Ok(Installed { plugin: plugin::inspect(&path)?, replaced })
+    if before != Before::Same {
+        place(&path, found.bytes())?;
+    }
+    Ok(Installed { plugin: plugin::inspect(&path)?, before })
 }
 
 /// Removes a plugin from the user's plugin folder; what was removed.

@@ -1,15 +1,18 @@
 //! `tandem.lock`: which plugin files the configs of a folder were used with. It lies beside the configs or above them,
 //! like the lock files of package managers, and is meant to be committed.
+//!
+//! A pin is found by what the config asks for and by this host's target, neither of which the plugin's file has a say in:
+//! a file that calls itself something else is another file under the same spelling.
 
 use std::{
     fs, io,
-    path::{Path, PathBuf},
+    path::{Component, Path, PathBuf},
 };
 
 use serde::{Deserialize, Serialize};
 
 use super::{ShareError, place};
-use crate::plugin::PluginFile;
+use crate::plugin::{self, PluginFile, TARGET};
 
 const NAME: &str = "tandem.lock";
 const FORMAT: u32 = 1;
@@ -19,6 +22,10 @@ const HEAD: &str = "# Which plugin files these configs were used with; made by `
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Pin {
+    /// What configs say to get it: a name, or a file as seen from the lock file's folder. Lock files that were made before
+    /// this was kept do not say it; they pin the name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked: Option<String>,
     /// The plugin's name.
     pub name: String,
     /// Its version.
@@ -30,14 +37,8 @@ pub struct Pin {
 }
 
 impl Pin {
-    fn of(file: &PluginFile) -> Self {
-        let manifest = &file.manifest;
-        Self {
-            name: manifest.name.clone(),
-            version: manifest.version.clone(),
-            target: file.target().to_owned(),
-            sha256: file.sha256.clone(),
-        }
+    fn asked(&self) -> &str {
+        self.asked.as_ref().unwrap_or(&self.name)
     }
 }
 
@@ -58,22 +59,30 @@ pub struct Lock {
 }
 
 impl Lock {
-    /// The nearest lock file beside a config file or above it.
-    pub fn for_config(config: &Path) -> Result<Option<Self>, ShareError> {
+    /// The nearest lock file beside a config's file or above it and, where the config is a symbolic link to elsewhere, the
+    /// nearest one there.
+    pub fn for_config(config: &Path) -> Result<Vec<Self>, ShareError> {
         let read = |error| ShareError::Read { path: config.to_owned(), error };
-        let config = std::path::absolute(config).map_err(read)?;
-        let found = config.ancestors().skip(1).map(|folder| folder.join(NAME)).find(|path| path.exists());
-        found.map(Self::open).transpose()
+        let named = std::path::absolute(config).map_err(read)?;
+        let real = fs::canonicalize(config).unwrap_or_else(|_| named.clone());
+        let nearest = |config: &Path| config.ancestors().skip(1).map(|f| f.join(NAME)).find(|path| path.exists());
+        let mut found: Vec<PathBuf> = [nearest(&named), nearest(&real)].into_iter().flatten().collect();
+        found.dedup_by_key(|path| fs::canonicalize(&*path).unwrap_or_else(|_| path.clone()));
+        found.into_iter().map(Self::open).collect()
     }
 
-    /// The lock file that [`Lock::for_config`] finds, or a new one beside the config.
-    pub fn for_config_or_new(config: &Path) -> Result<Self, ShareError> {
-        let new = || Self { path: config.with_file_name(NAME), pins: Vec::new() };
-        Ok(Self::for_config(config)?.unwrap_or_else(new))
+    /// The lock files that [`Lock::for_config`] finds, or a new one beside the config's real file.
+    pub fn for_config_or_new(config: &Path) -> Result<Vec<Self>, ShareError> {
+        let found = Self::for_config(config)?;
+        if !found.is_empty() {
+            return Ok(found);
+        }
+        let read = |error| ShareError::Read { path: config.to_owned(), error };
+        let real = fs::canonicalize(config).map_err(read)?;
+        Ok(vec![Self { path: real.with_file_name(NAME), pins: Vec::new() }])
     }
 
-    /// A lock file; one that does not exist is empty.
-    pub fn open(path: PathBuf) -> Result<Self, ShareError> {
+    fn open(path: PathBuf) -> Result<Self, ShareError> {
         let text = match fs::read_to_string(&path) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self { path, pins: Vec::new() }),
@@ -90,18 +99,23 @@ impl Lock {
         Ok(Self { path, pins: document.plugin })
     }
 
-    /// What is pinned for a plugin of this name and target.
-    pub fn find(&self, name: &str, target: &str) -> Option<&Pin> {
-        self.pins.iter().find(|pin| pin.name == name && pin.target == target)
-    }
-
-    /// Pins a file in place of what was pinned for its name and target, which is returned.
-    pub fn pin(&mut self, file: &PluginFile) -> Option<Pin> {
-        let new = Pin::of(file);
-        let old = self.pins.iter().position(|pin| pin.name == new.name && pin.target == new.target);
-        let old = old.map(|at| self.pins.remove(at));
-        self.pins.push(new);
-        self.pins.sort_by(|a, b| (&a.name, &a.target).cmp(&(&b.name, &b.target)));
+    /// Pins the file that a config got for what it asked, in place of what was pinned for that, which is returned.
+    pub fn pin(&mut self, asked: &str, file: &PluginFile) -> Option<Pin> {
+        let asked = self.seen_from_here(asked);
+        let manifest = &file.manifest;
+        let same = |pin: &Pin| {
+            pin.target == TARGET && (pin.asked() == asked || (pin.asked.is_none() && pin.name == manifest.name))
+        };
+        let old = self.pins.iter().position(same).map(|at| self.pins.remove(at));
+        self.pins.retain(|pin| !same(pin));
+        self.pins.push(Pin {
+            asked: Some(asked),
+            name: manifest.name.clone(),
+            version: manifest.version.clone(),
+            target: TARGET.to_owned(),
+            sha256: file.sha256.clone(),
+        });
+        self.pins.sort_by(|a, b| (&a.name, a.asked(), &a.target).cmp(&(&b.name, b.asked(), &b.target)));
         old
     }
 
@@ -113,21 +127,61 @@ impl Lock {
         place(&self.path, format!("{HEAD}{text}").as_bytes())
     }
 
-    /// Whether this is the file that is pinned, if one of its name and target is.
-    pub fn check(&self, file: &PluginFile) -> Result<bool, ShareError> {
-        let found = Pin::of(file);
-        match self.find(&found.name, &found.target) {
-            None => Ok(false),
-            Some(pin) if pin.sha256 == found.sha256 => Ok(true),
-            Some(pin) => Err(ShareError::OtherFile {
-                file: file.path.clone(),
-                lock: self.path.clone(),
-                what: format!(
-                    "pinned is {} {} for {} with sha256 {}, found {} with {}",
-                    pin.name, pin.version, pin.target, pin.sha256, found.version, found.sha256
-                ),
-            }),
+    /// Whether this is the file that is pinned for what the config asked or, where nothing is pinned for that, one of those
+    /// that are pinned under the name that it says. `false` where nothing is pinned for either.
+    pub fn check(&self, asked: &str, file: &PluginFile) -> Result<bool, ShareError> {
+        let asked = self.seen_from_here(asked);
+        let here = || self.pins.iter().filter(|pin| pin.target == TARGET);
+        let mut pins: Vec<&Pin> = here().filter(|pin| pin.asked() == asked).collect();
+        if pins.is_empty() {
+            pins = here().filter(|pin| pin.name == file.manifest.name).collect();
         }
+        let Some(pin) = pins.first() else { return Ok(false) };
+        if pins.iter().any(|pin| pin.sha256 == file.sha256) {
+            return Ok(true);
+        }
+        let found = &file.manifest;
+        Err(ShareError::OtherFile {
+            file: file.path.clone(),
+            lock: self.path.clone(),
+            what: format!(
+                "pinned for `plugin = \"{}\"` is {} {} for {TARGET} with sha256 {}, found {} {} with {}",
+                pin.asked(),
+                pin.name,
+                pin.version,
+                pin.sha256,
+                found.name,
+                found.version,
+                file.sha256
+            ),
+        })
+    }
+
+    /// A name as it is; a file's path from this lock's folder, so that a checkout may lie anywhere, or whole where the two
+    /// have no folder in common.
+    fn seen_from_here(&self, asked: &str) -> String {
+        if !plugin::is_file(asked) {
+            return asked.to_owned();
+        }
+        let (file, lock) = (settled(Path::new(asked)), settled(&self.path));
+        let folder = lock.parent().unwrap_or(Path::new("/"));
+        let common = file.components().zip(folder.components()).take_while(|(a, b)| a == b).count();
+        if common <= 1 {
+            return file.display().to_string();
+        }
+        let up = folder.components().skip(common).map(|_| Component::ParentDir);
+        let way: PathBuf = up.chain(file.components().skip(common)).collect();
+        // A `/` says that it is no name.
+        if way.components().count() == 1 { format!("./{}", way.display()) } else { way.display().to_string() }
+    }
+}
+
+/// A path without `.`, `..` and linked folders. Its last component stays, as a link there may lead to another file tomorrow.
+fn settled(path: &Path) -> PathBuf {
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    match (path.parent().map(fs::canonicalize), path.file_name()) {
+        (Some(Ok(folder)), Some(name)) => folder.join(name),
+        _ => path,
     }
 }
 
@@ -135,24 +189,67 @@ impl Lock {
 mod tests {
     use super::*;
 
+    fn pin(asked: Option<&str>, name: &str) -> Pin {
+        Pin {
+            asked: asked.map(str::to_owned),
+            name: name.into(),
+            version: "0.1.0".into(),
+            target: TARGET.into(),
+            sha256: "0".repeat(64),
+        }
+    }
+
     #[test]
     fn a_lock_is_found_above_a_config_and_comes_back_as_it_was() {
         let folder = tempfile::tempdir().unwrap();
         let config = folder.path().join("a/b/x.toml");
         fs::create_dir_all(config.parent().unwrap()).unwrap();
-        assert!(Lock::for_config(&config).unwrap().is_none());
-        let pin = |name: &str| Pin {
-            name: name.into(),
-            version: "0.1.0".into(),
-            target: "x86_64-unknown-linux-gnu".into(),
-            sha256: "0".repeat(64),
-        };
-        let lock = Lock { path: folder.path().join("a").join(NAME), pins: vec![pin("a"), pin("b")] };
+        assert!(Lock::for_config(&config).unwrap().is_empty());
+        let pins = vec![pin(Some("a"), "a"), pin(Some("../x.so"), "b"), pin(None, "c")];
+        let lock = Lock { path: folder.path().join("a").join(NAME), pins };
         lock.save().unwrap();
-        let found = Lock::for_config(&config).unwrap().unwrap();
+        let [found] = &Lock::for_config(&config).unwrap()[..] else { panic!("one lock") };
         assert_eq!((&found.path, &found.pins), (&lock.path, &lock.pins));
-        assert_eq!(found.find("b", "x86_64-unknown-linux-gnu"), Some(&pin("b")));
-        assert_eq!(found.find("b", "aarch64-unknown-linux-gnu"), None);
+    }
+
+    #[test]
+    fn a_linked_config_is_under_the_locks_of_both_places() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        fs::create_dir_all(at("real")).unwrap();
+        fs::create_dir_all(at("links")).unwrap();
+        fs::write(at("real/x.toml"), "").unwrap();
+        std::os::unix::fs::symlink(at("real/x.toml"), at("links/x.toml")).unwrap();
+        let found = || Lock::for_config(&at("links/x.toml")).unwrap().into_iter().map(|lock| lock.path);
+        let new = Lock::for_config_or_new(&at("links/x.toml")).unwrap();
+        assert_eq!(new[0].path, fs::canonicalize(at("real")).unwrap().join(NAME));
+        new[0].save().unwrap();
+        assert_eq!(found().count(), 1);
+        Lock { path: at("links").join(NAME), pins: Vec::new() }.save().unwrap();
+        assert_eq!(found().count(), 2);
+        Lock { path: folder.path().join(NAME), pins: Vec::new() }.save().unwrap();
+        fs::remove_file(at("links").join(NAME)).unwrap();
+        fs::remove_file(at("real").join(NAME)).unwrap();
+        assert_eq!(found().count(), 1, "the same one for both");
+    }
+
+    #[test]
+    fn a_file_is_kept_as_it_is_seen_from_the_lock() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name).display().to_string();
+        fs::create_dir_all(at("configs/deep")).unwrap();
+        fs::create_dir_all(at("target")).unwrap();
+        let lock = Lock { path: at("configs/tandem.lock").into(), pins: Vec::new() };
+        for (asked, kept) in [
+            ("my-gan", "my-gan"),
+            (&*at("configs/gan.so"), "./gan.so"),
+            (&*at("configs/deep/../gan.so"), "./gan.so"),
+            (&*at("configs/deep/gan.so"), "deep/gan.so"),
+            (&*at("target/gan.so"), "../target/gan.so"),
+            ("/usr/lib/gan.so", "/usr/lib/gan.so"),
+        ] {
+            assert_eq!(lock.seen_from_here(asked), kept);
+        }
     }
 
     #[test]

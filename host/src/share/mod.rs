@@ -9,14 +9,16 @@ mod install;
 mod lock;
 mod scaffold;
 mod signature;
+mod tarball;
 mod trust;
 mod verify;
 
-pub use archive::{Archive, pack};
+pub use archive::{Archive, is_packed, pack};
 pub use error::ShareError;
-pub use install::{Installed, install, remove};
+pub use install::{Before, Installed, install, remove};
 pub use lock::{Lock, Pin};
 pub use scaffold::scaffold;
+pub use signature::{Signed, WithSignature};
 pub use trust::allow;
 pub use verify::{Verified, verify};
 

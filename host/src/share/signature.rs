@@ -1,10 +1,80 @@
 //! Minisign signatures beside plugin files: `libgan.so.minisig` by `minisign -Sm libgan.so`.
 
-use std::path::{Path, PathBuf};
+use std::{
+    fs::{self, File},
+    io::{self, Read as _},
+    path::{Path, PathBuf},
+};
 
 use minisign_verify::{Error, PublicKey, Signature};
 
 use super::ShareError;
+
+/// A signature is four lines; more is none.
+const MOST: u64 = 16 << 10;
+
+/// A plugin, and its signature where there is one.
+pub type WithSignature<T> = (T, Option<Vec<u8>>);
+
+/// The public keys of those who are trusted, each with its text.
+pub(super) struct Keys<'k>(Vec<(&'k str, PublicKey)>);
+
+impl<'k> Keys<'k> {
+    /// Reads keys that were given at `place`, which a message names.
+    pub(super) fn read(keys: &'k [String], place: &'static str) -> Result<Self, ShareError> {
+        let read = |key: &'k String| match PublicKey::from_base64(key.trim()) {
+            Ok(read) => Ok((key.as_str(), read)),
+            Err(error) => Err(ShareError::BadKey { place, key: key.to_owned(), why: error.to_string() }),
+        };
+        keys.iter().map(read).collect::<Result<_, _>>().map(Self)
+    }
+}
+
+/// What a signature says of a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Signed {
+    /// One of the keys signed these very bytes.
+    By(String),
+    /// There is no signature.
+    Not,
+    /// There is one, and no key to check it with.
+    Unchecked,
+    /// It is none, is another file's, or is by none of the keys; the end of a sentence about the file.
+    Wrong(String),
+}
+
+/// What a signature, if there is one, says of these bytes.
+pub(super) fn signed(bytes: &[u8], signature: Option<&[u8]>, keys: &Keys<'_>) -> Signed {
+    let Some(signature) = signature else { return Signed::Not };
+    let signature = match decode(signature) {
+        Ok(signature) => signature,
+        Err(what) => return Signed::Wrong(what),
+    };
+    if keys.0.is_empty() {
+        return Signed::Unchecked;
+    }
+    for (text, key) in &keys.0 {
+        match key.verify(bytes, &signature, true) {
+            Ok(()) => return Signed::By((*text).to_owned()),
+            Err(Error::UnexpectedKeyId) => {}
+            Err(_) => {
+                return Signed::Wrong(format!("is not what was signed with {text}: it or its signature was changed"));
+            }
+        }
+    }
+    Signed::Wrong("is signed by a key that is not trusted".to_owned())
+}
+
+/// Refuses what is no signature at all; whose it is, and of what, only a key can say.
+pub(super) fn check(file: &Path, signature: &[u8]) -> Result<(), ShareError> {
+    decode(signature).map(drop).map_err(|what| ShareError::BadSignature { path: file.to_owned(), what })
+}
+
+fn decode(signature: &[u8]) -> Result<Signature, String> {
+    let text = std::str::from_utf8(signature).map_err(|_| "it is not text".to_owned());
+    let signature = text.and_then(|text| Signature::decode(text).map_err(|error| error.to_string()));
+    signature.map_err(|why| format!("has a malformed signature: {why}"))
+}
 
 /// Where a file's signature lies.
 pub(super) fn beside(file: &Path) -> PathBuf {
@@ -13,28 +83,47 @@ pub(super) fn beside(file: &Path) -> PathBuf {
     name.into()
 }
 
-/// The first of the keys that signed these bytes, or why none did, as the end of a sentence about the file.
-pub(super) fn signer<'k>(
-    bytes: &[u8],
-    signature: &str,
-    keys: &'k [String],
-) -> Result<Result<&'k str, String>, ShareError> {
-    let keys: Vec<(&str, PublicKey)> =
-        keys.iter().map(|key| Ok((key.as_str(), parse(key)?))).collect::<Result<_, ShareError>>()?;
-    let signature = match Signature::decode(signature) {
-        Ok(signature) => signature,
-        Err(error) => return Ok(Err(format!("has a malformed signature: {error}"))),
-    };
-    for (text, key) in keys {
-        match key.verify(bytes, &signature, true) {
-            Ok(()) => return Ok(Ok(text)),
-            Err(Error::UnexpectedKeyId) => {}
-            Err(_) => return Ok(Err(format!("is not what was signed with {text}: it or its signature was changed"))),
+/// The signature that lies beside a file, if one does.
+pub(super) fn read_beside(file: &Path) -> Result<Option<Vec<u8>>, ShareError> {
+    let path = beside(file);
+    let read = || {
+        // Asked before opening, which would wait for ever on a pipe.
+        if !fs::metadata(&path)?.is_file() {
+            return Err(io::Error::other("not a regular file"));
         }
+        let mut bytes = Vec::new();
+        File::open(&path)?.take(MOST).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    };
+    match read() {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(ShareError::Read { path, error }),
     }
-    Ok(Err("is signed by a key that is not trusted".to_owned()))
 }
 
-fn parse(key: &str) -> Result<PublicKey, ShareError> {
-    PublicKey::from_base64(key.trim()).map_err(|e| ShareError::BadKey { key: key.to_owned(), why: e.to_string() })
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Signs nothing here.
+    const KEY: &str = "RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3";
+
+    #[test]
+    fn what_is_no_signature_is_wrong_whether_a_key_is_there_or_not() {
+        let keys = [KEY.to_owned()];
+        for keys in [Keys::read(&[], "--key").unwrap(), Keys::read(&keys, "--key").unwrap()] {
+            assert_eq!(signed(b"x", None, &keys), Signed::Not);
+            for text in [&b""[..], b"garbage", b"\xff\xfe", b"untrusted comment: x\nRWQ=\ntrusted comment: y\nAA==\n"] {
+                let Signed::Wrong(what) = signed(b"x", Some(text), &keys) else { panic!("{text:?} passed") };
+                assert!(what.starts_with("has a malformed signature"), "{what}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_key_that_is_none_says_where_it_was_given() {
+        let said = Keys::read(&["nonsense".to_owned()], "--key").err().map(|e| e.to_string()).unwrap();
+        assert!(said.starts_with("--key: \"nonsense\" is no minisign public key"), "{said}");
+    }
 }

@@ -1,29 +1,39 @@
 //! Whether a plugin's file may be asked at all, decided by its bytes before any of them runs.
 
-use std::{fs, io, path::Path};
+use std::path::Path;
 
-use super::{Lock, ShareError, signature};
+use super::{
+    Lock, ShareError,
+    signature::{self, Keys, Signed},
+};
 use crate::{
     config::{Policy, Trust},
     plugin::PluginFile,
 };
 
-/// Refuses a file that a lock beside or above the config pins otherwise, and one that does not show what the policy asks.
-pub fn allow(file: &PluginFile, trust: &Trust, config: Option<&Path>) -> Result<(), ShareError> {
-    let lock = config.map(Lock::for_config).transpose()?.flatten();
-    let pinned = lock.as_ref().map_or(Ok(false), |lock| lock.check(file))?;
+/// Refuses a file that a lock beside or above the config pins otherwise for what the config asked, and one that does not
+/// show what the policy asks.
+pub fn allow(file: &PluginFile, asked: &str, trust: &Trust, config: Option<&Path>) -> Result<(), ShareError> {
+    let locks = config.map(Lock::for_config).transpose()?.unwrap_or_default();
+    let mut pinned = false;
+    for lock in &locks {
+        pinned |= lock.check(asked, file)?;
+    }
     match trust.policy {
         Policy::Any => Ok(()),
         Policy::Locked if pinned => Ok(()),
-        Policy::Locked => Err(ShareError::NotPinned {
-            name: file.manifest.name.clone(),
-            file: file.path.clone(),
-            target: file.target().to_owned(),
-            place: lock.map_or_else(
-                || "by a tandem.lock: there is none beside the config or above it".into(),
-                |lock| format!("in `{}`", lock.path.display()),
-            ),
-        }),
+        Policy::Locked => {
+            let paths: Vec<String> = locks.iter().map(|lock| format!("`{}`", lock.path.display())).collect();
+            Err(ShareError::NotPinned {
+                name: file.manifest.name.clone(),
+                file: file.path.clone(),
+                place: if paths.is_empty() {
+                    "by a tandem.lock: there is none beside the config or above it".into()
+                } else {
+                    format!("in {}", paths.join(" or "))
+                },
+            })
+        }
         Policy::Signed => signed(file, &trust.keys),
     }
 }
@@ -32,14 +42,15 @@ fn signed(file: &PluginFile, keys: &[String]) -> Result<(), ShareError> {
     if keys.is_empty() {
         return Err(ShareError::NoKeys);
     }
-    let path = signature::beside(&file.path);
-    let unsigned =
-        |what: String| ShareError::Unsigned { name: file.manifest.name.clone(), file: file.path.clone(), what };
-    let text = fs::read_to_string(&path).map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => {
-            unsigned(format!("is not signed: there is no `{}`; trust.policy = \"signed\" asks for one", path.display()))
-        }
-        _ => ShareError::Read { path: path.clone(), error },
-    })?;
-    signature::signer(file.bytes(), &text, keys)?.map(drop).map_err(unsigned)
+    let keys = Keys::read(keys, "trust.keys")?;
+    let signature = signature::read_beside(&file.path)?;
+    let what = match signature::signed(file.bytes(), signature.as_deref(), &keys) {
+        Signed::By(_) => return Ok(()),
+        Signed::Wrong(what) => what,
+        Signed::Not | Signed::Unchecked => format!(
+            "is not signed: there is no `{}`; trust.policy = \"signed\" asks for one",
+            signature::beside(&file.path).display()
+        ),
+    };
+    Err(ShareError::Unsigned { name: file.manifest.name.clone(), file: file.path.clone(), what })
 }

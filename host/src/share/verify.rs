@@ -1,8 +1,11 @@
 //! `tandem plugin verify`: what can be said of a file's origin without running it.
 
-use std::{fs, path::Path};
+use std::path::Path;
 
-use super::{Archive, ShareError, signature};
+use super::{
+    Archive, ShareError, archive,
+    signature::{self, Keys, Signed},
+};
 use crate::plugin::Foreign;
 
 /// What is known of one library.
@@ -10,27 +13,27 @@ use crate::plugin::Foreign;
 pub struct Verified {
     /// The plugin.
     pub plugin: Foreign,
-    /// The trusted key that signed it, or what there is in place of that.
-    pub signature: Result<String, String>,
+    /// Who signed it.
+    pub signed: Signed,
 }
 
 /// Checks a plugin's file, or every library of an archive, whatever machine it is for, against its sums and these keys.
 pub fn verify(path: &Path, keys: &[String]) -> Result<Vec<Verified>, ShareError> {
-    if path.extension() != Some("gz".as_ref()) {
-        let plugin = Foreign::inspect(path)?;
-        let beside = signature::beside(path);
-        let text = beside.exists().then(|| fs::read(&beside).map_err(|error| ShareError::Read { path: beside, error }));
-        return Ok(vec![of(plugin, text.transpose()?.as_deref(), keys)?]);
+    let keys = Keys::read(keys, "--key")?;
+    if archive::is_packed(path) {
+        return verify_archive(Archive::read(path)?, &keys);
     }
-    let archive = Archive::read(path)?;
-    let libraries = archive.targets().filter_map(|target| archive.library(target));
-    libraries.map(|(bytes, signed)| of(Foreign::from_bytes(bytes.to_vec(), path)?, signed, keys)).collect()
+    let plugin = Foreign::inspect(path)?;
+    let signature = signature::read_beside(path)?;
+    let signed = signature::signed(&plugin.bytes, signature.as_deref(), &keys);
+    Ok(vec![Verified { plugin, signed }])
 }
 
-fn of(plugin: Foreign, signed: Option<&[u8]>, keys: &[String]) -> Result<Verified, ShareError> {
-    let signature = match signed {
-        None => Err("is not signed".to_owned()),
-        Some(text) => signature::signer(&plugin.bytes, &String::from_utf8_lossy(text), keys)?.map(str::to_owned),
-    };
-    Ok(Verified { plugin, signature })
+fn verify_archive(archive: Archive, keys: &Keys<'_>) -> Result<Vec<Verified>, ShareError> {
+    let libraries = archive.into_plugins()?.into_iter();
+    let verified = libraries.map(|(plugin, signature)| {
+        let signed = signature::signed(&plugin.bytes, signature.as_deref(), keys);
+        Verified { plugin, signed }
+    });
+    Ok(verified.collect())
 }

@@ -1,7 +1,7 @@
 //! Everything that can be wrong with a file, each as the sentence that a user reads.
 
 use super::*;
-use crate::plugin::{About, FileProblem, Manifest, inspect::Machine};
+use crate::plugin::{About, FileProblem, Foreign, Manifest, TARGET, inspect::Machine};
 use proptest::prelude::*;
 use tandem_plugin_api::manifest::API_VERSION;
 
@@ -86,6 +86,11 @@ fn what_is_no_library() {
         "plugin file `FILE` is not a shared library: it begins with `\\xff\\x00\\x07`, not with `\\x7fELF`; a plugin \
          is a `.so` that `cargo build --release` made"
     );
+    assert_eq!(
+        message(&[0x1f, 0x8b, 8]),
+        "plugin file `FILE` is packed, not a shared library; if `tandem plugin pack` made it, install it with `tandem \
+         plugin install`"
+    );
     let not_a = |what| {
         format!(
             "plugin file `FILE` is {what}, not a shared library; give its crate `crate-type = [\"cdylib\"]` and name the `.so`"
@@ -138,6 +143,19 @@ fn a_plugin_for_another_machine() {
             format!("plugin file `FILE` is built for {name}, this tandem for {arch}; build the plugin for {arch}")
         );
     }
+}
+
+/// The lock file and archives go by targets, so a file may not be for another than the one it runs on.
+#[test]
+fn a_plugin_for_another_target_of_this_machine() {
+    let (said, other) = (format!("\"target\":\"{TARGET}\""), format!("{}xxx", &TARGET[..TARGET.len() - 3]));
+    let bytes = patched(plugin("well_behaved"), said.as_bytes(), format!("\"target\":\"{other}\"").as_bytes());
+    assert_eq!(
+        message(&bytes),
+        format!("plugin file `FILE` is built for {other}, this tandem for {TARGET}; build the plugin for {TARGET}")
+    );
+    let (_directory, path) = file(&bytes);
+    assert_eq!(Foreign::inspect(&path).unwrap().manifest.about.target, other);
 }
 
 /// How long the manifest's text is.
