@@ -76,6 +76,34 @@ impl Metric {
         !matches!(self, Self::Fid | Self::Is)
     }
 
+    /// The fewest generated images, and the fewest real ones, that it can be computed from.
+    pub const fn least(self) -> [usize; 2] {
+        match self {
+            // A covariance, and pairs within each set.
+            Self::Fid | Self::Kid => [2, 2],
+            Self::Is => [SPLITS, 1],
+            // Each image has so many others; the real ones' radii are computed for both numbers of neighbours.
+            Self::Precision | Self::Recall | Self::Density | Self::Coverage => {
+                [MANIFOLD_K as usize + 1, COVERAGE_K as usize + 1]
+            }
+        }
+    }
+
+    /// Refuses numbers of images that it cannot be computed from.
+    pub fn check_counts(self, generated: usize, real: usize) -> Result<(), MetricsError> {
+        let [least_generated, least_real] = self.least();
+        for (of, found, least) in [("generated", generated, least_generated), ("real", real, least_real)] {
+            if found < least {
+                let why = format!(
+                    "it needs at least {least} {of} images, found {found}; take more, or leave `{}` out of the metrics",
+                    self.name()
+                );
+                return Err(MetricsError::Figure { metric: self.title(), why });
+            }
+        }
+        Ok(())
+    }
+
     /// Whether it counts neighbours.
     pub const fn counts_neighbours(self) -> bool {
         matches!(self, Self::Precision | Self::Recall | Self::Density | Self::Coverage)
