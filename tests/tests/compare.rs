@@ -26,13 +26,17 @@ const DCGAN: &str = "[[methods]]\nname = \"DCGAN\"\nconfig = \"config.toml\"\n";
 
 /// Evaluations as training writes them: four, ending at `last`, a second of training between them.
 fn evaluate(run: &Path, last: f64, name: &str, pace: f64) {
+    evaluate_against(run, last, name, pace, &json!({}));
+}
+
+fn evaluate_against(run: &Path, last: f64, name: &str, pace: f64, record: &Value) {
     let values = [last * 9.0, last * 1.2, last, last * 1.01];
     let lines = values.iter().enumerate().map(|(i, value)| {
         let (step, figure) = (i + 1, |metric: &str, by: f64| json!({ "metric": metric, "name": format!("{} ({name})", metric.to_uppercase()), "value": value * by, "std": null }));
         let line = json!({
             "step": step, "images": step * 4, "passes": { "generator": step, "discriminator": 2 * step },
             "seconds": step as f64 * pace, "weights": "ema", "seed": 0, "n": 100,
-            "figures": [figure("fid", 1.0), figure("kid", 0.001)], "record": {},
+            "figures": [figure("fid", 1.0), figure("kid", 0.001)], "record": record,
         });
         line.to_string() + "\n"
     });
@@ -95,6 +99,12 @@ fn a_plan_becomes_a_table_and_curves_and_is_not_run_twice() {
         contains("`fid` is not the same figure in all runs on `Digits 32`")
             .and(contains("two-0 has \"FID (test)\""))
             .and(contains("one-1 has \"FID (other)\"")),
+    );
+    // Equal names, other real images: neither.
+    evaluate_against(&run(&here, "dcgan/one-1"), 5.0, "test", 1.0, &json!({ "real_sha256": "00ff" }));
+    tandem(&["compare", &plan, "--out", &out]).assert().code(1).stderr(
+        contains("two-0 has \"FID (test), real images of SHA-256 unknown\"")
+            .and(contains("one-1 has \"FID (test), real images of SHA-256 00ff\"")),
     );
 }
 

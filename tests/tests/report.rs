@@ -135,3 +135,32 @@ fn tensorboard_opens_a_run_and_what_was_done_again_counts_once() {
     assert_eq!(found["images"]["samples"][0][3], "89504e47");
     assert!(found["texts"]["config"].as_str().unwrap().contains("plugin = \"dcgan\""));
 }
+
+#[test]
+fn tensorboard_shows_figures_under_their_full_names() {
+    let here = Playground::new("tensorboard = true\n[evaluate]\nevery = 3\nsamples = 20\n");
+    here.train("run", &[]).env("XDG_CACHE_HOME", here.path("cache")).assert().success();
+    let text = String::from_utf8(here.read("run/evaluations.jsonl")).unwrap();
+    let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(lines.len(), 2);
+    let file = fs::read_dir(here.path("run/tensorboard")).unwrap().next().unwrap().unwrap().path();
+    let bytes = fs::read(file).unwrap();
+    let has = |words: &str| bytes.windows(words.len()).any(|some| some == words.as_bytes());
+    for figure in lines[0]["figures"].as_array().unwrap() {
+        assert!(
+            has(figure["name"].as_str().unwrap()) && has(&format!("metrics/{}", figure["metric"].as_str().unwrap()))
+        );
+    }
+    let Some(found) = read_by_tensorboard(&here.path("run/tensorboard")) else { return };
+    for (i, metric) in ["fid", "kid"].into_iter().enumerate() {
+        let tag = format!("metrics/{metric}");
+        let events = found["scalars"][&tag].as_array().unwrap();
+        assert_eq!(events.len(), 2);
+        for (line, event) in lines.iter().zip(events) {
+            assert_eq!(line["step"], event[0]);
+            let (written, read) = (line["figures"][i]["value"].as_f64().unwrap(), event[1].as_f64().unwrap());
+            assert!((written - read).abs() <= 1e-6 * written.abs(), "{written} {read}");
+        }
+        assert_eq!(found["descriptions"][&tag], lines[0]["figures"][i]["name"]);
+    }
+}

@@ -299,7 +299,8 @@ pub(super) struct Compare {
 
 #[derive(Debug, Args)]
 pub(super) struct Eval {
-    /// A run directory, whose generator is drawn from, or a folder of JPEG and PNG files.
+    /// A run directory, whose generator is drawn from, or images: a folder of JPEG, PNG and WebP files, or a ZIP, tar or cache
+    /// file of them.
     pub(super) subject: PathBuf,
     /// What gives features: `mnist-classifier-v1`, `inception-2015-12-05` once it was fetched, or a TorchScript file. For
     /// `digits` and `mnist`, `mnist-classifier-v1` if not given.
@@ -317,7 +318,8 @@ pub(super) struct Eval {
     /// What to compute, separated by commas; all that the extractor allows if not given.
     #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = metric)]
     pub(super) metrics: Vec<Metric>,
-    /// Real images: `digits`, a run's or a config's data set, or a folder; a run's own data set if not given.
+    /// Real images: `digits`, a run's or a config's (`.toml`) data set, or whatever `tandem data inspect` knows by what is in it:
+    /// a folder, ZIP, tar, LMDB, IDX or cache file. A run's own data set if not given.
     #[arg(long, value_name = "DATA")]
     pub(super) against: Option<String>,
     /// As JSON.

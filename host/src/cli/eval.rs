@@ -6,13 +6,12 @@ use anyhow::Context as _;
 
 use super::{arguments::Eval, device, print, progress::number, table::Table};
 use crate::{
-    config::{Data, DataKind},
-    data::Dataset,
+    config::Data,
     metrics::{INCEPTION, MNIST_CLASSIFIER, fetch_inception},
     run::{Metadata, RunDir, write_arrays},
     session::{
-        Against, Evaluation, EvaluationPlan, Evaluator, Images, Sampler, SessionError, Weights, cache_directory,
-        folder_to_evaluate, real_images,
+        Against, Evaluation, EvaluationPlan, Evaluator, Images, Sampler, SessionError, Subject, Weights,
+        cache_directory,
     },
 };
 
@@ -38,7 +37,7 @@ pub(super) fn run(arguments: &Eval) -> anyhow::Result<()> {
     }
     let found = match run.zip(data) {
         Some((run, data)) => of_run(arguments, &run, &data, &against, plan)?,
-        None => of_folder(&arguments.subject, &against, plan)?,
+        None => of_images(&arguments.subject, &against, plan)?,
     };
     for warning in &found.warnings {
         tracing::warn!("{warning}");
@@ -46,17 +45,18 @@ pub(super) fn run(arguments: &Eval) -> anyhow::Result<()> {
     if let Some(path) = &arguments.features {
         write_arrays(path, &found.arrays, &Metadata::new())?;
     }
-    print(&if arguments.json { format!("{}\n", serde_json::to_string_pretty(&found)?) } else { told(&found) })?;
+    let told = || told(&arguments.subject, &found);
+    print(&if arguments.json { format!("{}\n", serde_json::to_string_pretty(&found)?) } else { told() })?;
     Ok(())
 }
 
 fn against(arguments: &Eval, own: Option<Data>) -> Result<Against, SessionError> {
     match (&arguments.against, own) {
         (Some(text), _) => Against::find(text),
-        (None, Some(data)) => Ok(Against::Data(data)),
+        (None, Some(data)) => Ok(Against::of(&data)),
         (None, None) => {
             let subject = arguments.subject.display();
-            let what = if arguments.subject.is_dir() { "is no run" } else { "is not there" };
+            let what = if arguments.subject.exists() { "is no run" } else { "is not there" };
             Err(SessionError::Evaluation(format!(
                 "{subject} {what}, so it has no data set of its own; say with --against which real images its images are \
                  measured against"
@@ -67,11 +67,10 @@ fn against(arguments: &Eval, own: Option<Data>) -> Result<Against, SessionError>
 
 /// The digits have an extractor of their own; for anything else it would measure nothing.
 fn extractor(arguments: &Eval, against: &Against) -> Result<String, SessionError> {
-    let digits = matches!(against, Against::Data(data) if matches!(data.kind, DataKind::Digits | DataKind::Mnist));
     match &arguments.extractor {
         Some(choice) => Ok(choice.clone()),
         None if arguments.fetch => Ok(INCEPTION.into()),
-        None if digits => Ok(MNIST_CLASSIFIER.into()),
+        None if against.is_digits() => Ok(MNIST_CLASSIFIER.into()),
         None => Err(SessionError::Evaluation(format!(
             "an --extractor is needed for these images: the path of a TorchScript file, or {INCEPTION}, which --fetch \
              downloads"
@@ -98,28 +97,35 @@ fn of_run(
         (false, _) => arguments.step,
     };
     let sampler = Sampler::open(run, step, Weights::Best, plan.device)?;
-    let (real, name) = real_images(against, own.image_size)?;
+    let (real, name) = against.open(own.image_size)?;
     let mut evaluator = Evaluator::new(plan, &Images::of(&real, name))?;
     if real.labels().is_empty() && arguments.against.is_some() {
-        let (own, _): (Dataset, _) = real_images(&Against::Data(own.clone()), own.image_size)?;
+        let (own, _) = Against::of(own).open(own.image_size)?;
         evaluator = evaluator.with_labels(own.labels().to_vec());
     }
-    let which = if sampler.averaged { "moving average of the weights" } else { "weights" };
-    tracing::info!("evaluating the {which} at step {}", sampler.step);
     Ok(sampler.evaluate(&evaluator)?)
 }
 
-fn of_folder(folder: &Path, against: &Against, plan: EvaluationPlan) -> anyhow::Result<Evaluation> {
-    let (images, resize) = folder_to_evaluate(folder, against.size())?;
-    let (real, name) = real_images(against, images.size())?;
+fn of_images(place: &Path, against: &Against, plan: EvaluationPlan) -> anyhow::Result<Evaluation> {
+    let subject = Subject::open(place, against.size())?;
+    let (real, name) = against.open(subject.size())?;
+    let plan = EvaluationPlan { samples: subject.count(), ..plan };
     let evaluator = Evaluator::new(plan, &Images::of(&real, name))?;
-    Ok(evaluator.of_images(&Images { resize, ..Images::of(&images, "") })?)
+    Ok(evaluator.of_subject(&subject)?)
 }
 
-fn told(found: &Evaluation) -> String {
+/// What was measured, and the figures as a table.
+fn told(subject: &Path, found: &Evaluation) -> String {
     let mut table = Table::new(&["figure", "value", "spread"]).right(&[1, 2]);
     for figure in &found.figures {
         table.row([figure.name.clone(), number(figure.value), figure.std.map(number).unwrap_or_default()]);
     }
-    table.to_string()
+    let (subject, n) = (subject.display(), found.n);
+    match (found.step, found.weights.as_deref()) {
+        (Some(step), Some(weights)) => {
+            let which = if weights == "generator_ema" { "averaged" } else { "live" };
+            format!("{subject} at step {step}, {which} weights, {n} images\n\n{table}")
+        }
+        _ => format!("{subject}, {n} images\n\n{table}"),
+    }
 }

@@ -40,24 +40,39 @@ pub(super) fn collect<'a>(plan: &Plan, jobs: &'a [Job]) -> Result<Vec<Run<'a>>, 
     Ok(runs)
 }
 
-/// That a metric is the same figure in all runs on a data set.
+/// That a metric is the same figure in all runs on a data set: by its name, and by what a name cannot tell apart.
 fn check_names(plan: &Plan, runs: &[Run<'_>]) -> Result<(), CompareError> {
     for (at, data) in plan.data.iter().enumerate() {
         for metric in &plan.metrics {
-            let mut first: Option<(&Run<'_>, &str)> = None;
+            let mut first = None;
             for run in runs.iter().filter(|r| r.job.data == at) {
-                for figure in run.evaluations.iter().filter_map(|e| e.figure(metric)) {
-                    let (other, name) = *first.get_or_insert((run, &figure.name));
-                    if name != figure.name {
-                        return Err(CompareError::Unlike(Box::new(Unlike {
-                            metric: metric.clone(),
-                            data: data.name.clone(),
-                            a: other.job.directory.clone(),
-                            name_a: name.to_owned(),
-                            b: run.job.directory.clone(),
-                            name_b: figure.name.clone(),
-                        })));
+                for (e, figure) in run.evaluations.iter().filter_map(|e| Some((e, e.figure(metric)?))) {
+                    // The Inception Score sees no real images.
+                    let real = e.record.real_sha256.as_ref().filter(|_| metric != "is");
+                    let facts = [
+                        ("extractor of SHA-256", e.record.extractor_sha256.as_ref()),
+                        ("real images of SHA-256", real),
+                        ("weights", e.weights.as_ref()),
+                    ];
+                    let (other, name, then) = *first.get_or_insert((run, &figure.name, facts));
+                    let differs = then.iter().zip(&facts).find(|(then, now)| then.1 != now.1);
+                    if name == &figure.name && differs.is_none() {
+                        continue;
                     }
+                    // Where the names are equal, in what else they differ.
+                    let told = |name: &String, what: Option<&(&str, Option<&String>)>| match what {
+                        Some((what, value)) => format!("{name}, {what} {}", value.map_or("unknown", String::as_str)),
+                        None => name.clone(),
+                    };
+                    let differs = differs.filter(|_| name == &figure.name);
+                    return Err(CompareError::Unlike(Box::new(Unlike {
+                        metric: metric.clone(),
+                        data: data.name.clone(),
+                        a: other.job.directory.clone(),
+                        name_a: told(name, differs.map(|(then, _)| then)),
+                        b: run.job.directory.clone(),
+                        name_b: told(&figure.name, differs.map(|(_, now)| now)),
+                    })));
                 }
             }
         }

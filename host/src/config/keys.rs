@@ -203,7 +203,7 @@ const RUN: [Key; 23] = [
         "tensorboard",
         Kind::Flag,
         Some("false"),
-        "Also write losses, scores, γ, speed and sample grids as event files for TensorBoard, under `tensorboard/` in the run directory.",
+        "Also write losses, scores, γ, speed, figures of evaluations and sample grids as event files for TensorBoard, under `tensorboard/` in the run directory.",
     ),
     noted(
         fixed(
@@ -390,7 +390,12 @@ const EVALUATE: [Key; 6] = [
         Some("0"),
         "Steps between evaluations, each a line in `evaluations.jsonl`; 0 makes none. See [metrics](metrics.md).",
     ),
-    free("evaluate.samples", Kind::Integer(2, 1_000_000), Some("10000"), "Images to draw from G for an evaluation."),
+    free(
+        "evaluate.samples",
+        Kind::Integer(2, 1_000_000),
+        Some("10000"),
+        "Images to draw from G for an evaluation: at least 10 for `is`, and 4 for `precision`, `recall`, `density` and `coverage`.",
+    ),
     noted(
         free(
             "evaluate.extractor",

@@ -14,6 +14,7 @@ use super::{
     keys::{self},
     layers::{Layer, Setting, flatten, literal},
 };
+use crate::metrics::Metric;
 
 /// What a plugin recommends for one mode. `Default` recommends nothing, which is right for a file that says everything.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -295,7 +296,7 @@ impl Merged {
     }
 
     fn check_evaluation(&self, config: &Config) -> Result<(), ConfigError> {
-        let Evaluate { every, extractor, metrics, keep_best, patience, .. } = &config.evaluate;
+        let Evaluate { every, samples, extractor, metrics, keep_best, patience } = &config.evaluate;
         if let Some(metric) = keep_best.as_ref().filter(|metric| !metrics.contains(metric)) {
             let why = format!("is `{metric}`, which is not computed; {}", self.quote("evaluate.metrics"));
             return Err(self.conflict("evaluate.keep_best", why));
@@ -307,6 +308,12 @@ impl Merged {
         if *every > 0 && metrics.is_empty() {
             let why = format!("names nothing to compute; {}", self.quote("evaluate.every"));
             return Err(self.conflict("evaluate.metrics", why));
+        }
+        let least = |name: &String| Metric::from_name(name).map_or(0, |metric| metric.least()[0]);
+        if let Some(name) = metrics.iter().find(|name| *every > 0 && least(name) > *samples) {
+            let why =
+                format!("is {samples}; `{name}` needs at least {}; {}", least(name), self.quote("evaluate.metrics"));
+            return Err(self.conflict("evaluate.samples", why));
         }
         if *every > 0 && extractor.is_none() && !matches!(config.data.kind, DataKind::Digits | DataKind::Mnist) {
             let hint = format!(

@@ -167,6 +167,11 @@ impl Dataset {
         Ok(dataset)
     }
 
+    /// A cache by its own name, whatever was done to its images.
+    pub fn cached(path: &Path) -> Result<Self, DataError> {
+        Ok(Self::of_cache(Cache::open(path)?, false))
+    }
+
     fn of_cache(cache: Cache, flip: bool) -> Self {
         let (labels, about) = (cache.labels.clone().into(), Arc::new(cache.about.clone()));
         Self { images: Images::Mapped(Arc::new(cache)), labels, about, flip }

@@ -70,9 +70,11 @@ impl<'a> Collector<'a> {
         Ok(())
     }
 
-    /// What all images so far gave.
-    pub fn finish(self) -> Features {
-        Features { moments: self.moments, rows: self.rows, logits: self.logits, seconds: self.time.as_secs_f64() }
+    /// What all images so far gave, which may be fewer than the total.
+    pub fn finish(self) -> Result<Features, MetricsError> {
+        let so_far = |all: Option<Tensor>| all.map(|all| all.f_narrow(0, 0, self.at)).transpose();
+        let (rows, logits) = (so_far(self.rows)?, so_far(self.logits)?);
+        Ok(Features { moments: self.moments, rows, logits, seconds: self.time.as_secs_f64() })
     }
 }
 
@@ -89,7 +91,7 @@ mod tests {
         let gather = |batch, keep| {
             let mut collector = Collector::new(&extractor, 200, keep, keep).unwrap();
             images.split(batch, 0).iter().for_each(|some| collector.add(some).unwrap());
-            collector.finish()
+            collector.finish().unwrap()
         };
         let (some, many) = (gather(7, true), gather(200, true));
         let error = |a: &Tensor, b: &Tensor| (a - b).abs().max().double_value(&[]);
@@ -98,6 +100,11 @@ mod tests {
         assert_eq!(many.logits.unwrap().size(), [200, 10]);
         let lean = gather(200, false);
         assert!(lean.rows.is_none() && lean.logits.is_none() && lean.seconds > 0.0);
+        // Fewer than were announced, as where damaged ones are left out.
+        let mut collector = Collector::new(&extractor, 300, true, true).unwrap();
+        collector.add(&images).unwrap();
+        let fewer = collector.finish().unwrap();
+        assert_eq!((fewer.rows.unwrap().size()[0], fewer.logits.unwrap().size()[0]), (200, 200));
     }
 
     #[test]

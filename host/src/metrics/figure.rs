@@ -76,6 +76,34 @@ impl Metric {
         !matches!(self, Self::Fid | Self::Is)
     }
 
+    /// The fewest generated images, and the fewest real ones, that it can be computed from.
+    pub const fn least(self) -> [usize; 2] {
+        match self {
+            // A covariance, and pairs within each set.
+            Self::Fid | Self::Kid => [2, 2],
+            Self::Is => [SPLITS, 1],
+            // Each image has so many others; the real ones' radii are computed for both numbers of neighbours.
+            Self::Precision | Self::Recall | Self::Density | Self::Coverage => {
+                [MANIFOLD_K as usize + 1, COVERAGE_K as usize + 1]
+            }
+        }
+    }
+
+    /// Refuses numbers of images that it cannot be computed from.
+    pub fn check_counts(self, generated: usize, real: usize) -> Result<(), MetricsError> {
+        let [least_generated, least_real] = self.least();
+        for (of, found, least) in [("generated", generated, least_generated), ("real", real, least_real)] {
+            if found < least {
+                let why = format!(
+                    "it needs at least {least} {of} images, found {found}; take more, or leave `{}` out of the metrics",
+                    self.name()
+                );
+                return Err(MetricsError::Figure { metric: self.title(), why });
+            }
+        }
+        Ok(())
+    }
+
     /// Whether it counts neighbours.
     pub const fn counts_neighbours(self) -> bool {
         matches!(self, Self::Precision | Self::Recall | Self::Density | Self::Coverage)
@@ -107,6 +135,17 @@ pub struct Record {
     pub resize: String,
     /// How images were made 8-bit ones.
     pub quantisation: String,
+    /// Which of a generator's weights made the images: `generator_ema`, their moving average, or `generator`, those of the last
+    /// step. Nothing for images that something else made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weights: Option<String>,
+}
+
+impl Record {
+    /// Whether the images are from weights that are not averaged.
+    fn is_live(&self) -> bool {
+        self.weights.as_deref() == Some("generator")
+    }
 }
 
 /// One number with its full name.
@@ -163,7 +202,9 @@ pub(crate) fn name(metric: Metric, record: &Record, n: usize, subsets: &str) -> 
     };
     // The Inception Score sees no real images.
     let against = if metric == Metric::Is { String::new() } else { format!(" against {real_count} of {real}") };
-    format!("{} ({extractor}, n={n}{against}{own}, {resize}, {quantisation})", metric.title())
+    // The moving average is what a generator is measured by, and needs no words.
+    let of = if record.is_live() { " from live weights" } else { "" };
+    format!("{} ({extractor}, n={n}{of}{against}{own}, {resize}, {quantisation})", metric.title())
 }
 
 #[cfg(test)]
@@ -180,6 +221,7 @@ mod tests {
             real_sha256: "bb".into(),
             resize: "32x32, resized by the extractor".into(),
             quantisation: QUANTISATION.into(),
+            weights: Some("generator_ema".into()),
         }
     }
 
@@ -197,6 +239,15 @@ mod tests {
         assert!(figure(Metric::Is, 1.0, 5000).name.starts_with("IS (mnist-classifier-v1, n=5000, 10 splits, 32x32"));
         assert!(figure(Metric::Recall, 1.0, 5000).name.contains("k=3"));
         assert!(figure(Metric::Density, 1.0, 5000).name.contains("k=5"));
+        let live = Record { weights: Some("generator".into()), real: "photos, crop none, rgb".into(), ..record() };
+        assert_eq!(
+            name(Metric::Fid, &live, 50, ""),
+            "FID (mnist-classifier-v1, n=50 from live weights against 10000 of photos, crop none, rgb, 32x32, resized by the \
+             extractor, uint8)"
+        );
+        assert!(
+            name(Metric::Is, &live, 50, "").starts_with("IS (mnist-classifier-v1, n=50 from live weights, 10 splits")
+        );
     }
 
     #[test]

@@ -23,8 +23,25 @@ pub struct Evaluation {
     /// Samples that were drawn.
     #[serde(default)]
     pub n: Option<u64>,
+    /// Which weights were measured: `generator_ema` or `generator`.
+    #[serde(default)]
+    pub weights: Option<String>,
     /// What was measured.
     pub figures: Vec<Figure>,
+    /// By what, and against what.
+    #[serde(default)]
+    pub record: Sums,
+}
+
+/// What a figure's name cannot tell apart: the SHA-256 of files and images of equal names.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+pub struct Sums {
+    /// Of the extractor.
+    #[serde(default)]
+    pub extractor_sha256: Option<String>,
+    /// Of the real images.
+    #[serde(default)]
+    pub real_sha256: Option<String>,
 }
 
 /// Passes through each network, a forward pass counted 1 (docs/one-stage.md).

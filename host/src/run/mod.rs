@@ -76,6 +76,14 @@ pub struct RunDir {
 }
 
 impl RunDir {
+    /// Whether a run may begin in this directory, for asking before what takes long; changes nothing.
+    ///
+    /// # Errors
+    /// There is a run, or something that is none.
+    pub fn check_free(path: &Path) -> Result<(), RunError> {
+        training::refuse_foreign(path)
+    }
+
     /// Begins a run in a new or empty directory. `definition` is the definition as JSON.
     pub fn create(
         path: &Path,

@@ -106,9 +106,10 @@ impl TrainingRun {
         appended.map_err(|e| self.with_safe(e))
     }
 
-    /// Appends a line to `evaluations.jsonl`.
+    /// Appends a line to `evaluations.jsonl`, and makes it last: it took longer than the writing does, and may come after the
+    /// checkpoint of its step.
     pub fn append_evaluation(&mut self, step: u64, record: &impl Serialize) -> Result<(), RunError> {
-        let appended = self.evaluations.append(step, record);
+        let appended = self.evaluations.append(step, record).and_then(|()| self.evaluations.sync());
         appended.map_err(|e| self.with_safe(e))
     }
 
@@ -157,7 +158,7 @@ impl TrainingRun {
 }
 
 /// Refuses a directory that a new run must not write to: another run, or something else's files.
-fn refuse_foreign(path: &Path) -> Result<(), RunError> {
+pub(super) fn refuse_foreign(path: &Path) -> Result<(), RunError> {
     if path.join(super::CONFIG).exists() {
         return Err(RunError::Exists { path: path.to_owned(), latest: checkpoint::latest(path)? });
     }

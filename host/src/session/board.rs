@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::{Progress, SessionError};
 use crate::{
     config::Config,
+    metrics::Figure,
     run::{Board, TrainingRun},
 };
 
@@ -43,6 +44,16 @@ pub(super) fn add(board: &mut Board, progress: &Progress) -> Result<(), SessionE
     let line = serde_json::to_value(progress).unwrap_or(Value::Null);
     let scalars = TAGS.iter().filter_map(|(name, tag)| Some((*tag, line.get(name)?.as_f64()?)));
     Ok(board.add(|file| file.scalars(progress.step, scalars))?)
+}
+
+/// Adds an evaluation's figures. The tag is the metric's name, so that one chart holds all runs; what the figure depends on stands in its
+/// description, which TensorBoard shows beside the chart.
+pub(super) fn add_figures(board: &mut Board, step: u64, figures: &[Figure]) -> Result<(), SessionError> {
+    for figure in figures {
+        let tag = format!("metrics/{}", figure.metric.name());
+        board.add(|file| file.described_scalar(step, &tag, &figure.name, figure.value))?;
+    }
+    Ok(())
 }
 
 /// Adds a sample grid.

@@ -1,6 +1,6 @@
 //! The configuration's data as what is to be read.
 
-use std::path::PathBuf;
+use std::{ffi::OsString, path::PathBuf};
 
 use super::SessionError;
 use crate::{
@@ -15,29 +15,35 @@ pub fn open(data: &Data) -> Result<Dataset, SessionError> {
 
 /// What a configuration wants read, and what is to be done to it.
 pub fn spec(data: &Data) -> Spec {
-    let source = source(data);
-    let grey = matches!(data.kind, DataKind::Digits | DataKind::Mnist);
+    let usual = spec_of(source(data), data.image_size);
     let crop = match data.crop {
-        None if grey => Crop::Digits,
-        None | Some(config::Crop::Center) => Crop::Center,
+        None => usual.transform.crop,
+        Some(config::Crop::Center) => Crop::Center,
         Some(config::Crop::None) => Crop::None,
         Some(config::Crop::ResizeCenter) => Crop::ResizeCenter,
         Some(config::Crop::Celeba178) => Crop::Celeba178,
     };
     let channels = match data.channels {
+        None => usual.transform.channels,
         Some(config::Channels::Grey) => 1,
-        None if grey => 1,
-        None | Some(config::Channels::Rgb) => 3,
+        Some(config::Channels::Rgb) => 3,
     };
-    let transform = Transform { image_size: data.image_size, crop, channels };
-    let standard = Spec::new(source, transform);
     Spec {
-        labelled: data.use_labels.unwrap_or(standard.labelled),
-        flip: data.flip.unwrap_or(standard.flip),
-        max_bad: data.max_bad.unwrap_or(standard.max_bad),
-        caches: data.cache.clone().or_else(caches).filter(|_| data.use_cache != Some(false)),
-        ..standard
+        transform: Transform { crop, channels, ..usual.transform },
+        labelled: data.use_labels.unwrap_or(usual.labelled),
+        flip: data.flip.unwrap_or(usual.flip),
+        max_bad: data.max_bad.unwrap_or(usual.max_bad),
+        caches: data.cache.clone().or_else(cache_directory).filter(|_| data.use_cache != Some(false)),
+        ..usual
     }
+}
+
+/// The same where nothing is said but which data set it is, and the size.
+pub(super) fn spec_of(source: Source, image_size: usize) -> Spec {
+    let grey = matches!(source, Source::Digits | Source::Mnist { .. } | Source::Idx { .. });
+    let (crop, channels) = if grey { (Crop::Digits, 1) } else { (Crop::Center, 3) };
+    let spec = Spec::new(source, Transform { image_size, crop, channels });
+    Spec { caches: cache_directory(), ..spec }
 }
 
 fn source(data: &Data) -> Source {
@@ -69,9 +75,31 @@ fn source(data: &Data) -> Source {
     }
 }
 
-/// Where caches lie if the configuration does not say.
-fn caches() -> Option<PathBuf> {
-    let folder = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
-    let base = folder("XDG_CACHE_HOME").filter(|p| p.is_absolute()).or_else(|| Some(folder("HOME")?.join(".cache")))?;
-    Some(base.join("tandem"))
+/// Where caches lie if nobody says: `$XDG_CACHE_HOME/tandem`, or `~/.cache/tandem`. A relative path in either would mean another
+/// folder in each working directory, so it counts as unset (as XDG's specification has it).
+pub fn cache_directory() -> Option<PathBuf> {
+    cache_in(|name| std::env::var_os(name))
+}
+
+fn cache_in(variable: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
+    let absolute = |name: &str| variable(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let cache = absolute("XDG_CACHE_HOME").or_else(|| absolute("HOME").map(|home| home.join(".cache")));
+    cache.map(|cache| cache.join("tandem"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn caches_lie_where_the_working_directory_does_not_matter() {
+        let of = |xdg: &str, home: &str| {
+            let (xdg, home) = (OsString::from(xdg), OsString::from(home));
+            cache_in(|name| Some(if name == "HOME" { home.clone() } else { xdg.clone() }).filter(|v| !v.is_empty()))
+        };
+        assert_eq!(of("/x", "/home/me"), Some("/x/tandem".into()));
+        assert_eq!(of("x", "/home/me"), Some("/home/me/.cache/tandem".into()));
+        assert_eq!(of("", "/home/me"), Some("/home/me/.cache/tandem".into()));
+        assert_eq!(of("", "me"), None);
+    }
 }

@@ -127,6 +127,7 @@ impl SessionError {
                 | Self::Precision { .. }
                 | Self::Definition { .. }
                 | Self::Evaluation(_)
+                | Self::Data(DataError::BatchSize { .. })
                 | Self::Metrics(
                     MetricsError::Read { .. }
                         | MetricsError::Unknown(_)

@@ -23,14 +23,11 @@ mod training;
 
 pub use arrays::to_array;
 pub use bench::{Measured, Plan, Spread, bench};
-pub use data::{open as open_data, spec as data_spec};
+pub use data::{cache_directory, open as open_data, spec as data_spec};
 pub use device::{loaded_from, resolve as resolve_device, set_up};
 pub use draw::{Between, Draw};
 pub use error::SessionError;
-pub use evaluate::{
-    Against, Evaluation, EvaluationPlan, Evaluator, Images, Line, Passes, Seconds, cache_directory, folder_to_evaluate,
-    real_images,
-};
+pub use evaluate::{Against, Evaluation, EvaluationPlan, Evaluator, Images, Line, Passes, Seconds, State, Subject};
 pub use export::{Export, export};
 pub use import::{Import, import};
 pub use prepare::{Prepared, find_plugin, options, prepare, prepare_for, read_definition};

@@ -5,7 +5,7 @@ use tandem_torch_ext::Generator;
 use tch::{Device, Kind, Tensor};
 
 use super::{
-    Between, Draw, Evaluation, Evaluator, SessionError, checkpoint::tensors, export::Stored, prepare::from_json,
+    Between, Draw, Evaluation, Evaluator, SessionError, State, checkpoint::tensors, export::Stored, prepare::from_json,
 };
 use crate::{
     image,
@@ -49,7 +49,7 @@ impl Sampler {
 
     /// Figures of images from this generator.
     pub fn evaluate(&self, evaluator: &Evaluator) -> Result<Evaluation, SessionError> {
-        evaluator.of_generator(&self.generator, &self.gan)
+        evaluator.of_generator(&self.generator, &self.gan, State { step: self.step, averaged: self.averaged })
     }
 
     /// Images of these latents and classes, `batch` through G at a time, as a PNG grid; what they were made from comes back, too.

@@ -14,7 +14,7 @@ use super::{
     batches::Batches,
     board, checkpoint,
     device::set_up,
-    evaluate::{Evaluations, Line, done},
+    evaluate::{Evaluations, Line, Verdict},
     machine::Machine,
     memory,
     phases::finish,
@@ -128,7 +128,7 @@ impl<'a> Training<'a> {
         })?;
         let mut clock = Clock::default();
         let mut position = SamplerState { seed: config.seed, epoch: 0, offset: 0 };
-        let run = if resume {
+        let begun = if resume {
             let run = RunDir::open_for_resume(out, &config)?;
             if run.definition()? != prepared.definition {
                 return Err(SessionError::Stored(format!(
@@ -143,14 +143,22 @@ impl<'a> Training<'a> {
                 clock.before = checkpoint.trained;
                 position = checkpoint::restore(&mut trainer, &checkpoint)?;
             }
-            run
+            Some(run)
         } else {
-            RunDir::create(out, &config, &prepared.definition, &prepared.plugin)?
+            RunDir::check_free(out)?;
+            None
         };
+        // Whatever can be wrong with the settings is found before a new run's directory is made: one that never began would be
+        // in the way of the next try.
+        let evaluator = Evaluations::evaluator(&config, &prepared.dataset, device)?;
+        let batches = Batches::start(prepared.dataset, config.batch_size, position, device)?;
+        let run = match begun {
+            Some(run) => run,
+            None => RunDir::create(out, &config, &prepared.definition, &prepared.plugin)?,
+        };
+        let evaluations = evaluator.map(|evaluator| Evaluations::start(evaluator, &config, &run)).transpose()?;
         run.append_session(&Machine::here(device, trainer.step()))?;
         let board = board::begin(&run, &config, trainer.step())?;
-        let evaluations = Evaluations::start(&config, &prepared.dataset, &run, device)?;
-        let batches = Batches::start(prepared.dataset, config.batch_size, position, device)?;
         Ok(Self {
             trainer,
             batches,
@@ -192,6 +200,17 @@ impl<'a> Training<'a> {
             self.sample(watch)?;
         }
         let mut since = self.here();
+        let step = self.trainer.step();
+        if self.evaluations.as_ref().is_some_and(|e| e.is_missing(step)) {
+            let verdict = self.evaluate(&mut since, watch)?;
+            if verdict.best {
+                self.run.mark_best(Some(step))?;
+            }
+            if verdict.plateau && step < self.config.steps {
+                self.plot(watch)?;
+                return Ok(End::Plateau);
+            }
+        }
         while self.trainer.step() < self.config.steps {
             let batches = &mut self.batches;
             self.trainer.round(|| batches.next())?;
@@ -208,17 +227,22 @@ impl<'a> Training<'a> {
             if save || evaluate {
                 self.trainer.check_weights()?;
             }
-            let (best, plateau) = if evaluate { self.evaluate(&mut since, watch)? } else { (false, false) };
             if grids && (last || step.is_multiple_of(self.config.sample_every)) {
                 self.sample(watch)?;
             }
-            if save || best || plateau {
+            if save {
+                // Before the evaluation, which may fail or be killed: the steps up to here are not to be lost with it. A run that
+                // goes on from this checkpoint makes the evaluation up for it.
                 self.save(watch)?;
             }
-            if best {
+            let verdict = if evaluate { self.evaluate(&mut since, watch)? } else { Verdict::default() };
+            if (verdict.best || verdict.plateau) && !save {
+                self.save(watch)?;
+            }
+            if verdict.best {
                 self.run.mark_best(Some(step))?;
             }
-            if plateau && !last {
+            if verdict.plateau && !last {
                 self.plot(watch)?;
                 return Ok(End::Plateau);
             }
@@ -256,24 +280,22 @@ impl<'a> Training<'a> {
     }
 
     /// Evaluates and writes it down; says whether this is the best so far, and whether to go on has no use.
-    fn evaluate(&mut self, since: &mut Since, watch: &mut dyn Watch) -> Result<(bool, bool), SessionError> {
-        let Some(evaluations) = &mut self.evaluations else { return Ok((false, false)) };
+    fn evaluate(&mut self, since: &mut Since, watch: &mut dyn Watch) -> Result<Verdict, SessionError> {
+        let Some(evaluations) = &mut self.evaluations else { return Ok(Verdict::default()) };
         finish(self.trainer.settings().device);
         self.clock.stop();
         let step = self.trainer.step();
-        let (generator, weights) = match self.trainer.ema() {
-            Some(ema) => (ema, "generator_ema"),
-            None => (&self.trainer.networks().generator, "generator"),
-        };
-        let found = evaluations.evaluate(generator, &self.trainer)?;
+        let (found, images, passes) = evaluations.evaluate(&self.trainer, &self.config)?;
         watch.evaluated(step, &found);
-        let (images, passes) = done(&self.trainer, &self.config, step);
+        if let Some(board) = &mut self.board {
+            board::add_figures(board, step, &found.figures)?;
+        }
         let line = Line {
             step,
             images,
             passes,
             seconds: self.clock.total().as_secs_f64(),
-            weights: weights.to_owned(),
+            weights: found.weights.unwrap_or_default(),
             seed: found.seed.unwrap_or_default(),
             n: found.n,
             figures: found.figures,
@@ -284,7 +306,7 @@ impl<'a> Training<'a> {
         self.clock.start();
         // The next line's speed is that of training.
         *since = self.here();
-        Ok((verdict.best, verdict.plateau))
+        Ok(verdict)
     }
 
     fn sample(&mut self, watch: &mut dyn Watch) -> Result<(), SessionError> {

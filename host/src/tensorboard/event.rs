@@ -29,5 +29,6 @@ pub(super) const STRING_VALUE: u32 = 8;
 // SummaryMetadata
 pub(super) const PLUGIN_DATA: u32 = 1;
 pub(super) const PLUGIN_NAME: u32 = 1;
+pub(super) const DESCRIPTION: u32 = 3;
 pub(super) const DATA_CLASS: u32 = 4;
 pub(super) const CLASS_TENSOR: u64 = 2;

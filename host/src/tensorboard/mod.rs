@@ -45,6 +45,20 @@ impl EventFile {
         })
     }
 
+    /// A number under its tag with what it is, in Markdown. TensorBoard takes the description from the tag's first event.
+    pub fn described_scalar(&mut self, step: u64, tag: &str, description: &str, value: f64) -> io::Result<()> {
+        self.summary(step, |summary| {
+            summary.message(event::VALUE, |v| {
+                v.text(event::TAG, tag);
+                v.float(event::SIMPLE_VALUE, value as f32);
+                v.message(event::METADATA, |metadata| {
+                    metadata.message(event::PLUGIN_DATA, |plugin| plugin.text(event::PLUGIN_NAME, "scalars"));
+                    metadata.text(event::DESCRIPTION, description);
+                });
+            });
+        })
+    }
+
     /// A PNG of `[width, height]` pixels under a tag.
     pub fn image(&mut self, step: u64, tag: &str, png: &[u8], [width, height]: [u32; 2]) -> io::Result<()> {
         self.summary(step, |summary| {
@@ -98,5 +112,29 @@ impl EventFile {
             // Half an event, as a full disk leaves it, would spoil all that follow.
             let _ = self.file.set_len(before);
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The fields of summary.proto, byte for byte: `Value` with `tag` (1), `simple_value` (2) and `metadata` (9), which has
+    /// `plugin_data` (1) with `plugin_name` (1), and `summary_description` (3).
+    #[test]
+    fn a_described_scalar_is_a_value_with_metadata() {
+        let here = tempfile::tempdir().unwrap();
+        let path = here.path().join("events");
+        let mut file = EventFile::create(&path, 0).unwrap();
+        let before = std::fs::read(&path).unwrap().len();
+        file.described_scalar(7, "m/fid", "FID (n=4)", 1.0).unwrap();
+        let bytes = std::fs::read(&path).unwrap();
+        let metadata = [b"\x0a\x09\x0a\x07scalars".as_slice(), b"\x1a\x09FID (n=4)"].concat();
+        let value =
+            [b"\x0a\x05m/fid".as_slice(), b"\x15\0\0\x80\x3f", &[0x4a, metadata.len() as u8], &metadata].concat();
+        let summary = [&[0x0a, value.len() as u8], value.as_slice()].concat();
+        let event = [&[0x10, 7, 0x2a, summary.len() as u8], summary.as_slice()].concat();
+        // A record: its length and that one's sum, the message (which begins with a time of nine bytes), its sum.
+        assert_eq!(bytes[before + 12 + 9..bytes.len() - 4], event);
     }
 }

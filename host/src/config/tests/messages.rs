@@ -93,6 +93,8 @@ fn keys_that_do_not_go_together() {
     insta::assert_snapshot!(refusal(&["data.kind=mnist", "data.path=/a", "data.images=/b"]), @r#"key `data.images` (--set data.images=/b) and `data.path = "/a"` (--set data.path=/a) both say where the images are"#);
     insta::assert_snapshot!(refusal(&["data.kind=mnist", "data.path=/a", "data.labels=/b"]), @"key `data.labels` (--set data.labels=/b) goes with `data.images`, not with `data.path`");
     insta::assert_snapshot!(refusal(&["data.kind=mnist", "data.images=/a", "data.split=test"]), @"key `data.split` (--set data.split=test) chooses in the folder `data.path`, which is not set");
+    insta::assert_snapshot!(refusal(&["evaluate={every=10, samples=5, metrics=[\"fid\", \"is\"]}"]), @r#"key `evaluate.samples` (--set evaluate={every=10, samples=5, metrics=["fid", "is"]}) is 5; `is` needs at least 10; `evaluate.metrics = ["fid", "is"]` (--set evaluate={every=10, samples=5, metrics=["fid", "is"]})"#);
+    insta::assert_snapshot!(refusal(&["evaluate={every=10, samples=3, metrics=[\"precision\"]}"]), @r#"key `evaluate.samples` (--set evaluate={every=10, samples=3, metrics=["precision"]}) is 3; `precision` needs at least 4; `evaluate.metrics = ["precision"]` (--set evaluate={every=10, samples=3, metrics=["precision"]})"#);
 }
 
 #[test]

@@ -34,7 +34,8 @@ pub enum Split {
 }
 
 impl Split {
-    const fn name(self) -> &'static str {
+    /// The name in configurations.
+    pub const fn name(self) -> &'static str {
         match self {
             Self::Train => "train",
             Self::Valid => "valid",

@@ -1,15 +1,23 @@
 //! Evaluations while a run trains: what is written of them, which one is best, and when there is no use in going on. All of
 //! it follows from the lines of `evaluations.jsonl`, so that a resumed run knows what it knew.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde::{Deserialize, Serialize};
 use tch::Device;
 
-use super::{super::SessionError, Evaluation, EvaluationPlan, Evaluator, Images, cache_directory, images::name_of};
+use super::{
+    super::{
+        SessionError,
+        data::{cache_directory, spec},
+    },
+    Evaluation, EvaluationPlan, Evaluator, Images, State,
+    against::name_of,
+};
 use crate::{
     config::Config,
     data::Dataset,
     metrics::{Figure, MNIST_CLASSIFIER, Metric, Record},
-    network::Compiled,
     run::TrainingRun,
     train::{Cost, Trainer, Way},
 };
@@ -47,8 +55,8 @@ pub struct Line {
     pub record: Record,
 }
 
-/// What follows from an evaluation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What follows from an evaluation; nothing where there was none.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(in crate::session) struct Verdict {
     /// The checkpoint of this step is the best so far.
     pub(in crate::session) best: bool,
@@ -63,20 +71,25 @@ pub(in crate::session) struct Evaluations {
     every: u64,
     keep_best: Option<Metric>,
     patience: u64,
+    /// Whether the averaged weights are evaluated.
+    averaged: bool,
     past: Vec<Line>,
+    /// What was warned of; once is enough.
+    warned: BTreeSet<String>,
+    rounds: Rounds,
 }
 
 /// Images that go through G and the extractor at a time.
 const BATCH: usize = 64;
 
 impl Evaluations {
-    /// Makes ready, or `None` where the configuration wants none; takes up what a resumed run has behind it.
-    pub(in crate::session) fn start(
+    /// What evaluates, or `None` where the configuration wants none. Needs no run: what is wrong with the extractor or the real
+    /// images is found before there is one.
+    pub(in crate::session) fn evaluator(
         config: &Config,
         dataset: &Dataset,
-        run: &TrainingRun,
         device: Device,
-    ) -> Result<Option<Self>, SessionError> {
+    ) -> Result<Option<Evaluator>, SessionError> {
         let wanted = &config.evaluate;
         if wanted.every == 0 {
             return Ok(None);
@@ -93,23 +106,39 @@ impl Evaluations {
             features: false,
             device,
         };
-        let evaluator = Evaluator::new(plan, &Images::of(dataset, name_of(&config.data)))?;
+        Ok(Some(Evaluator::new(plan, &Images::of(dataset, name_of(&spec(&config.data))))?))
+    }
+
+    /// Begins; takes up what a resumed run has behind it.
+    pub(in crate::session) fn start(
+        evaluator: Evaluator,
+        config: &Config,
+        run: &TrainingRun,
+    ) -> Result<Self, SessionError> {
+        let wanted = &config.evaluate;
         let damaged = |e: serde_json::Error| {
             SessionError::Stored(format!("{}/evaluations.jsonl is damaged: {e}", run.path().display()))
         };
         let past: Result<_, _> = run.evaluations()?.into_iter().map(serde_json::from_value).collect();
-        let keep_best = wanted.keep_best.as_deref().and_then(Metric::from_name);
-        let evaluations =
-            Self { evaluator, every: wanted.every, keep_best, patience: wanted.patience, past: past.map_err(damaged)? };
+        let evaluations = Self {
+            evaluator,
+            every: wanted.every,
+            keep_best: wanted.keep_best.as_deref().and_then(Metric::from_name),
+            patience: wanted.patience,
+            averaged: config.ema_decay > 0.0,
+            past: past.map_err(damaged)?,
+            warned: BTreeSet::new(),
+            rounds: Rounds::default(),
+        };
         evaluations.refuse_unlike(run)?;
         evaluations.point_to_best(run)?;
-        Ok(Some(evaluations))
+        Ok(evaluations)
     }
 
     /// Past figures under another name must not decide which checkpoint is best.
     fn refuse_unlike(&self, run: &TrainingRun) -> Result<(), SessionError> {
         let Some(metric) = self.keep_best else { return Ok(()) };
-        let now = self.evaluator.name_of(metric);
+        let now = self.evaluator.name_of(metric, self.averaged);
         let unlike = self.past.iter().filter_map(|line| figure(line, metric)).find(|then| then.name != now);
         unlike.map_or(Ok(()), |then| {
             Err(SessionError::Evaluation(format!(
@@ -139,13 +168,27 @@ impl Evaluations {
         step.is_multiple_of(self.every)
     }
 
-    /// Figures of these weights.
+    /// Whether a run that goes on from `step` lacks its evaluation: the process before saved its checkpoint, and ended before
+    /// the evaluation did.
+    pub(in crate::session) fn is_missing(&self, step: u64) -> bool {
+        step > 0 && self.is_due(step) && !self.past.iter().any(|line| line.step == step)
+    }
+
+    /// Figures of the trainer's generator, and what it has cost so far: a line without its time.
     pub(in crate::session) fn evaluate(
-        &self,
-        generator: &Compiled,
+        &mut self,
         trainer: &Trainer,
-    ) -> Result<Evaluation, SessionError> {
-        self.evaluator.of_generator(generator, trainer.gan())
+        config: &Config,
+    ) -> Result<(Evaluation, u64, Passes), SessionError> {
+        let step = trainer.step();
+        let (generator, averaged) = match trainer.ema() {
+            Some(ema) => (ema, true),
+            None => (&trainer.networks().generator, false),
+        };
+        let mut found = self.evaluator.of_generator(generator, trainer.gan(), State { step, averaged })?;
+        found.warnings.retain(|warning| self.warned.insert(warning.clone()));
+        let (images, passes) = self.rounds.done(trainer, config, step);
+        Ok((found, images, passes))
     }
 
     /// Takes in a line that was written.
@@ -182,26 +225,38 @@ fn best<'a>(lines: impl Iterator<Item = &'a Line>, metric: Metric) -> Option<&'a
     })
 }
 
-/// What a run has done after `step` steps: real images seen, and passes.
-pub(in crate::session) fn done(trainer: &Trainer, config: &Config, step: u64) -> (u64, Passes) {
-    let settings = trainer.settings();
-    let way = match settings.stages {
-        tandem_plugin_api::Stages::One => Way::OneStage(trainer.choice().strategy),
-        tandem_plugin_api::Stages::Two => Way::TwoStages { reuse_fakes: settings.reuse_fakes },
-    };
-    let (mut images, mut passes) = (0, Passes { generator: 0.0, discriminator: 0.0 });
-    // Rounds differ by how many steps of D they have, of which there are two kinds at most.
-    let mut rounds = std::collections::BTreeMap::<u64, u64>::new();
-    for round in 0..step {
-        *rounds.entry(settings.steps_of_d(round)).or_default() += 1;
+/// How many rounds there were with so many steps of D, which are two numbers at most; counted on from one evaluation to the next.
+#[derive(Debug, Default)]
+struct Rounds {
+    upto: u64,
+    by_steps_of_d: BTreeMap<u64, u64>,
+}
+
+impl Rounds {
+    fn count_to(&mut self, step: u64, steps_of_d: impl Fn(u64) -> u64) {
+        for round in self.upto..step {
+            *self.by_steps_of_d.entry(steps_of_d(round)).or_default() += 1;
+        }
+        self.upto = self.upto.max(step);
     }
-    for (of_d, count) in rounds {
-        let cost = Cost::of_round(trainer.gan(), way, of_d, settings.n_generator);
-        images += count * of_d * config.batch_size as u64;
-        passes.generator += cost.generator * count as f64;
-        passes.discriminator += cost.discriminator * count as f64;
+
+    /// What a run has done after `step` steps: real images seen, and passes.
+    fn done(&mut self, trainer: &Trainer, config: &Config, step: u64) -> (u64, Passes) {
+        let settings = trainer.settings();
+        let way = match settings.stages {
+            tandem_plugin_api::Stages::One => Way::OneStage(trainer.choice().strategy),
+            tandem_plugin_api::Stages::Two => Way::TwoStages { reuse_fakes: settings.reuse_fakes },
+        };
+        self.count_to(step, |round| settings.steps_of_d(round));
+        let (mut images, mut passes) = (0, Passes { generator: 0.0, discriminator: 0.0 });
+        for (&of_d, &count) in &self.by_steps_of_d {
+            let cost = Cost::of_round(trainer.gan(), way, of_d, settings.n_generator);
+            images += count * of_d * config.batch_size as u64;
+            passes.generator += cost.generator * count as f64;
+            passes.discriminator += cost.discriminator * count as f64;
+        }
+        (images, passes)
     }
-    (images, passes)
 }
 
 #[cfg(test)]
@@ -211,7 +266,7 @@ mod tests {
     fn record() -> Record {
         serde_json::from_value(serde_json::json!({
             "extractor": "e", "extractor_sha256": "", "width": 4, "real": "r", "real_count": 9, "real_sha256": "",
-            "resize": "", "quantisation": "uint8"
+            "resize": "", "quantisation": "uint8", "weights": "generator"
         }))
         .unwrap()
     }
@@ -237,6 +292,21 @@ mod tests {
         assert_eq!(of(&[]), None);
         assert_eq!(of(&[3.0, 1.0, 2.0, 1.0]), Some(20));
         assert_eq!(best(lines(&[1.0]).iter(), Metric::Kid), None);
+    }
+
+    #[test]
+    fn rounds_are_counted_once_and_add_up() {
+        let asked = std::cell::Cell::new(0);
+        let steps_of_d = |round: u64| {
+            asked.set(asked.get() + 1);
+            if round.is_multiple_of(3) { 5 } else { 1 }
+        };
+        let mut rounds = Rounds::default();
+        for step in [2, 4, 6, 6, 10] {
+            rounds.count_to(step, steps_of_d);
+        }
+        assert_eq!(rounds.by_steps_of_d, BTreeMap::from([(1, 6), (5, 4)]));
+        assert_eq!(asked.get(), 10, "each round is looked at once");
     }
 
     #[test]

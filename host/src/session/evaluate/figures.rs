@@ -7,7 +7,7 @@ use crate::metrics::{
 };
 
 impl Evaluator {
-    pub(super) fn record(&self, resize: &str) -> Record {
+    pub(super) fn record(&self, resize: &str, weights: Option<&str>) -> Record {
         Record {
             extractor: self.extractor.name().to_owned(),
             extractor_sha256: self.extractor.sha256().to_owned(),
@@ -17,6 +17,7 @@ impl Evaluator {
             real_sha256: self.real.sha256.clone(),
             resize: resize.to_owned(),
             quantisation: QUANTISATION.to_owned(),
+            weights: weights.map(str::to_owned),
         }
     }
 
@@ -102,7 +103,8 @@ fn too_few(n: usize, width: i64, of: &str) -> Option<String> {
     (n as i64 <= width).then(|| {
         format!(
             "FID from {n} {of} in {width} dimensions: their covariance has a rank of {} at most, so the figure is mostly \
-             bias; compare it with figures of the same n alone, or take more than {width}, or KID, which has no such bias",
+             bias; it may tell which of two generators is better at the same n, and says nothing of how good either is: compare it \
+             with no other n and no published number, or take more than {width}, or KID, which has no such bias",
             n.saturating_sub(1)
         )
     })

@@ -1,10 +1,12 @@
 //! Figures of a run, a folder or a generator in training, against real images whose statistics are kept from one evaluation
 //! to the next. What the figures are is in [`crate::metrics`].
 
+mod against;
 mod during;
 mod figures;
 mod images;
 mod real;
+mod subject;
 
 use std::{ops::Range, path::PathBuf, time::Instant};
 
@@ -13,10 +15,11 @@ use tandem_plugin_api::Gan;
 use tandem_torch_ext::Generator;
 use tch::{Device, Kind, Tensor};
 
-pub(super) use during::{Evaluations, done};
+pub use against::Against;
+pub(super) use during::{Evaluations, Verdict};
 pub use during::{Line, Passes};
-pub use images::{Against, Images, folder_to_evaluate, real_images};
-pub use real::cache_directory;
+pub use images::Images;
+pub use subject::Subject;
 
 use super::{SessionError, arrays::to_array};
 use crate::{
@@ -37,7 +40,7 @@ pub struct EvaluationPlan {
     pub sum: Option<String>,
     /// What to compute; `None` for all that the extractor allows.
     pub metrics: Option<Vec<Metric>>,
-    /// Images to draw from a generator.
+    /// Images to draw from a generator, or those that are there.
     pub samples: usize,
     /// Images that go through G and the extractor at a time; does not change a figure.
     pub batch: usize,
@@ -74,9 +77,22 @@ pub struct Seconds {
     pub figures: f64,
 }
 
+/// Which state of a generator is evaluated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct State {
+    /// Steps that it was trained for.
+    pub step: u64,
+    /// Whether its weights are the moving average.
+    pub averaged: bool,
+}
+
 /// What an evaluation found.
 #[derive(Debug, Serialize)]
 pub struct Evaluation {
+    /// Steps that the generator was trained for; `None` for images that something else made.
+    pub step: Option<u64>,
+    /// Which of its weights: `generator_ema` or `generator`; `None` likewise.
+    pub weights: Option<String>,
     /// Generated images.
     pub n: usize,
     /// Seed of the latents; `None` for images from a folder.
@@ -107,6 +123,9 @@ impl Evaluator {
                 format!("extractor {} gives features alone, no logits; take one that gives both", extractor.name());
             return Err(MetricsError::Figure { metric: Metric::Is.title(), why }.into());
         }
+        for &metric in &metrics {
+            metric.check_counts(plan.samples, images.len())?;
+        }
         let real = Real::get(&extractor, images, &metrics, &plan)?;
         Ok(Self { extractor, metrics, real, labels: images.labels.to_vec(), plan })
     }
@@ -117,15 +136,15 @@ impl Evaluator {
         self
     }
 
-    /// The name that this metric's figure of a generator has.
-    pub(super) fn name_of(&self, metric: Metric) -> String {
-        let record = self.record(&self.real.size_text());
+    /// The name that this metric's figure of a generator has, with averaged weights or without.
+    pub(super) fn name_of(&self, metric: Metric, averaged: bool) -> String {
+        let record = self.record(&self.real.size_text(), Some(weights(averaged)));
         crate::metrics::figure_name(metric, &record, self.plan.samples, &self.subsets(self.plan.samples).1)
     }
 
     /// Figures of images drawn from a generator, in its evaluation mode, with latents and labels of the plan's seed.
     /// Draws from no other stream of random numbers.
-    pub fn of_generator(&self, generator: &Compiled, gan: &Gan) -> Result<Evaluation, SessionError> {
+    pub fn of_generator(&self, generator: &Compiled, gan: &Gan, state: State) -> Result<Evaluation, SessionError> {
         let _guard = tch::no_grad_guard();
         let (n, device) = (self.plan.samples as i64, generator.device());
         let mut noise = Generator::new(device, self.plan.seed)?;
@@ -135,19 +154,53 @@ impl Evaluator {
         } else {
             None
         };
-        let weights = generator.weights(false)?;
-        let pass = Pass::evaluation(&weights);
-        let batch = |range: &Range<i64>| -> Result<Tensor, SessionError> {
-            let some = |all: &Tensor| all.f_narrow(0, range.start, range.end - range.start);
-            let labels = labels.as_ref().map(some).transpose()?;
-            quantised(&generate_with(generator, &some(&latents)?, labels.as_ref(), &pass)?)
-        };
-        self.evaluate(self.plan.samples, &self.real.size_text(), Some(self.plan.seed), batch)
+        let all_weights = generator.weights(false)?;
+        let pass = Pass::evaluation(&all_weights);
+        let record = self.record(&self.real.size_text(), Some(weights(state.averaged)));
+        let found = self.evaluate(self.plan.samples, record, |put| {
+            self.batches(self.plan.samples).try_for_each(|range| {
+                let some = |all: &Tensor| all.f_narrow(0, range.start, range.end - range.start);
+                let labels = labels.as_ref().map(some).transpose()?;
+                put(quantised(&generate_with(generator, &some(&latents)?, labels.as_ref(), &pass)?)?)
+            })
+        })?;
+        Ok(Evaluation { step: Some(state.step), seed: Some(self.plan.seed), ..found })
     }
 
     /// Figures of given images.
     pub fn of_images(&self, images: &Images<'_>) -> Result<Evaluation, SessionError> {
-        self.evaluate(images.len(), &images.resize, None, |range| images.batch(range))
+        let record = self.record(&images.resize, None);
+        self.evaluate(images.len(), record, |put| {
+            self.batches(images.len()).try_for_each(|range| put(images.batch(&range)?))
+        })
+    }
+
+    /// Figures of images that lie somewhere, decoded as they are measured.
+    pub fn of_subject(&self, subject: &Subject) -> Result<Evaluation, SessionError> {
+        if let Some(dataset) = &subject.cache {
+            return self.of_images(&Images::of(dataset, ""));
+        }
+        let [channels, size] = [subject.spec.transform.channels, subject.size()].map(|n| n as i64);
+        let sample = subject.spec.transform.sample_len();
+        self.evaluate(subject.count(), self.record(&subject.resize, None), |put| {
+            let mut batch = Vec::with_capacity(self.plan.batch * sample);
+            let mut put = |batch: &mut Vec<u8>| {
+                let images = Tensor::f_from_slice(batch)?.f_reshape([-1, channels, size, size])?;
+                batch.clear();
+                put(images)
+            };
+            subject.spec.stream(|planes| {
+                batch.extend_from_slice(planes);
+                if batch.len() < self.plan.batch * sample { Ok(()) } else { put(&mut batch) }
+            })?;
+            if batch.is_empty() { Ok(()) } else { put(&mut batch) }
+        })
+    }
+
+    /// So many images, some at a time.
+    fn batches(&self, n: usize) -> impl Iterator<Item = Range<i64>> + use<> {
+        let (n, batch) = (n as i64, self.plan.batch);
+        (0..n).step_by(batch).map(move |at| at..(at + batch as i64).min(n))
     }
 
     /// Labels as often as the real images have them.
@@ -168,38 +221,40 @@ impl Evaluator {
         Ok(Tensor::f_from_slice(&known)?.f_to_device(device)?.f_index_select(0, &which)?)
     }
 
+    /// Figures of at most `most` images, which `feed` gives batch by batch to what it is given.
     fn evaluate(
         &self,
-        n: usize,
-        resize: &str,
-        seed: Option<u64>,
-        mut batch: impl FnMut(&Range<i64>) -> Result<Tensor, SessionError>,
+        most: usize,
+        record: Record,
+        feed: impl FnOnce(&mut dyn FnMut(Tensor) -> Result<(), SessionError>) -> Result<(), SessionError>,
     ) -> Result<Evaluation, SessionError> {
         let start = Instant::now();
         let rows = self.plan.features || self.metrics.iter().any(|m| m.needs_rows());
         let logits = self.plan.features || self.metrics.contains(&Metric::Is);
-        let mut collector = Collector::new(&self.extractor, n, rows, logits)?;
-        let (mut images_time, mut kept) = (0.0, Vec::new());
-        for at in (0..n as i64).step_by(self.plan.batch) {
+        let mut collector = Collector::new(&self.extractor, most, rows, logits)?;
+        let (mut collecting, mut kept) = (0.0, Vec::new());
+        feed(&mut |images| {
             let begin = Instant::now();
-            let images = batch(&(at..(at + self.plan.batch as i64).min(n as i64)))?;
-            images_time += begin.elapsed().as_secs_f64();
             collector.add(&images)?;
             if self.plan.features {
                 kept.push(images);
             }
-        }
-        let features = collector.finish();
-        let record = self.record(resize);
+            collecting += begin.elapsed().as_secs_f64();
+            Ok(())
+        })?;
+        let images = start.elapsed().as_secs_f64() - collecting;
+        let features = collector.finish()?;
+        let n = features.moments.count() as usize;
         let (figures, warnings) = self.figures(&features, &record, n)?;
         let seconds = Seconds {
             real: self.real.seconds,
-            images: images_time,
+            images,
             extractor: features.seconds,
-            figures: start.elapsed().as_secs_f64() - images_time - features.seconds,
+            figures: start.elapsed().as_secs_f64() - images - features.seconds,
         };
         let arrays = if self.plan.features { self.arrays(&features, &kept)? } else { Vec::new() };
-        Ok(Evaluation { n, seed, figures, record, warnings, seconds, arrays })
+        let weights = record.weights.clone();
+        Ok(Evaluation { step: None, weights, n, seed: None, figures, record, warnings, seconds, arrays })
     }
 
     fn arrays(&self, features: &Features, images: &[Tensor]) -> Result<Vec<NamedArray>, SessionError> {
@@ -214,6 +269,11 @@ impl Evaluator {
         }
         Ok(arrays)
     }
+}
+
+/// Which of a generator's weights, as run directories call them.
+const fn weights(averaged: bool) -> &'static str {
+    if averaged { "generator_ema" } else { "generator" }
 }
 
 /// Images in [-1, 1] as 8-bit ones, on the CPU, as a PNG of them would hold them.
@@ -316,9 +376,50 @@ mod tests {
             let a = evaluator.real.moments.as_ref().unwrap();
             let mut collector = Collector::new(&evaluator.extractor, 100, true, false).unwrap();
             collector.add(&some(&digits, 200..300).batch(&(0..100)).unwrap()).unwrap();
-            distance(a, evaluator.real.root.as_ref().unwrap(), &collector.finish().moments).unwrap()
+            distance(a, evaluator.real.root.as_ref().unwrap(), &collector.finish().unwrap().moments).unwrap()
         };
         assert!((found.figures[0].value - whole).abs() < 1e-6 * whole, "{} {whole}", found.figures[0].value);
+    }
+
+    #[test]
+    fn what_no_figure_can_come_of_is_refused_before_anything_is_computed() {
+        let digits = Dataset::digits(32).unwrap();
+        let said = |samples, real, metric| {
+            let plan = EvaluationPlan { samples, metrics: Some(vec![metric]), ..plan(None) };
+            Evaluator::new(plan, &some(&digits, 0..real)).map(drop).map_err(|e| e.to_string())
+        };
+        assert_eq!(
+            said(9, 600, Metric::Is).unwrap_err(),
+            "IS cannot be computed: it needs at least 10 generated images, found 9; take more, or leave `is` out of the metrics"
+        );
+        assert!(said(10, 600, Metric::Is).is_ok());
+        assert!(said(3, 600, Metric::Precision).unwrap_err().contains("at least 4 generated images, found 3"));
+        assert!(said(4, 5, Metric::Coverage).unwrap_err().contains("at least 6 real images, found 5"));
+        assert!(said(4, 6, Metric::Coverage).is_ok());
+        assert!(said(2, 1, Metric::Fid).unwrap_err().contains("at least 2 real images, found 1"));
+        assert!(said(1, 9, Metric::Kid).unwrap_err().contains("at least 2 generated images, found 1"));
+    }
+
+    #[test]
+    fn images_that_are_decoded_as_they_are_measured_give_the_same_figures() {
+        let digits = Dataset::digits(32).unwrap();
+        let here = tempfile::tempdir().unwrap();
+        for i in 0..130 {
+            let pixels = digits.pixels()[i * 1024..(i + 1) * 1024].to_vec();
+            let image = ::image::GrayImage::from_raw(32, 32, pixels).unwrap();
+            image.save(here.path().join(format!("{i:03}.png"))).unwrap();
+        }
+        std::fs::write(here.path().join("100x.png"), "damaged").unwrap();
+        let subject = Subject::open(here.path(), None).unwrap();
+        assert_eq!((subject.count(), subject.size()), (131, 32));
+        let evaluator = Evaluator::new(plan(None), &some(&digits, 500..1100)).unwrap();
+        let found = evaluator.of_subject(&subject).unwrap();
+        let expected = evaluator.of_images(&some(&digits, 0..130)).unwrap();
+        assert_eq!((found.n, found.step, &found.weights), (130, None, &None));
+        for (found, expected) in found.figures.iter().zip(&expected.figures) {
+            assert_eq!(found.name, expected.name);
+            assert!((found.value - expected.value).abs() <= 1e-6 * expected.value.abs().max(1.0), "{found:?}");
+        }
     }
 
     #[test]

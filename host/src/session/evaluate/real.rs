@@ -42,13 +42,6 @@ pub(super) struct Real {
     pub(super) seconds: f64,
 }
 
-/// `$XDG_CACHE_HOME/tandem`, or `~/.cache/tandem`.
-pub fn cache_directory() -> Option<PathBuf> {
-    let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|p| p.is_absolute());
-    let cache = absolute("XDG_CACHE_HOME").or_else(|| absolute("HOME").map(|home| home.join(".cache")));
-    cache.map(|cache| cache.join("tandem"))
-}
-
 impl Real {
     /// From the cache as far as it has them; the rest is computed and put there.
     pub(super) fn get(
@@ -88,7 +81,7 @@ impl Real {
             for at in (0..n).step_by(plan.batch) {
                 collector.add(&images.batch(&(at..(at + plan.batch as i64).min(n)))?)?;
             }
-            let made = collector.finish();
+            let made = collector.finish()?;
             if let Some(found) = made.rows.filter(|_| want_rows) {
                 store.write("features", &[("features", &found)]);
                 rows = Some(vec![found]);
