@@ -31,6 +31,19 @@ pub enum DataError {
         /// The file that was looked for.
         expected: String,
     },
+    /// The folder has several sets in MNIST's form.
+    #[error(
+        "{path} holds several data sets in MNIST's form: {}; choose one by data.images and data.labels in place of \
+         data.path, for example data.images = {:?} with data.labels = {:?}",
+        images.join(", "), path.join(&images[0]), path.join(images[0].replace("images-idx3", "labels-idx1")),
+        path = path.display()
+    )]
+    Several {
+        /// The folder.
+        path: PathBuf,
+        /// The images' files, more than one.
+        images: Vec<String>,
+    },
     /// The folder lacks a file of its data set.
     #[error("{path} holds no {what}: expected `{expected}` in it", path = path.display())]
     Missing {
