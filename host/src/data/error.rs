@@ -120,12 +120,17 @@ pub enum DataError {
         first: Bad,
     },
     /// No image can be used.
-    #[error("{source_name}: none of its {bad} images can be used")]
+    #[error(
+        "{source_name}: none of its {bad} images can be used; the first is {name}: {why}",
+        name = first.name, why = first.why
+    )]
     NoneLeft {
         /// The data set.
         source_name: String,
         /// How many there are.
         bad: usize,
+        /// The first of them.
+        first: Bad,
     },
     /// A cache is not what it should be.
     #[error("cache {path}: {what}", path = path.display())]

@@ -94,12 +94,8 @@ fn inspect_cache(source: &Source, cache: &Cache) -> Report {
     let about = &cache.about;
     let labels = Labels { of: cache.labels.clone(), names: about.class_names.clone() };
     let mut report = Report::new(source, cache.sums.len(), &labels);
-    let mut image = vec![0; about.transform.sample_len()];
-    for index in 0..cache.sums.len() {
-        if let Err(error) = cache.read(index, &mut image) {
-            report.bad.push(Bad { name: format!("image {index}"), why: error.to_string() });
-        }
-    }
+    let bad = |(index, error): (usize, DataError)| Bad { name: format!("image {index}"), why: error.to_string() };
+    report.bad.extend(cache.damaged(|_| ()).into_iter().map(bad));
     let size = about.transform.image_size;
     report.sizes.insert(format!("{size}x{size}"), report.images);
     report.formats.insert(about.transform.to_string(), report.images);

@@ -214,6 +214,10 @@ impl Samples for Lmdb {
         format!("{}, key {}", self.path.display(), String::from_utf8_lossy(&self.values[index].key))
     }
 
+    fn bytes(&self, index: usize) -> u64 {
+        self.values[index].length as u64
+    }
+
     fn read(&self, index: usize, buffer: &mut Vec<u8>) -> Result<Content, String> {
         let Value { start, length, .. } = self.values[index];
         buffer.clear();
