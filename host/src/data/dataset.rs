@@ -84,6 +84,7 @@ impl Spec {
             return Ok(Prepared { path, found: true, images, left_out: cache.about.left_out });
         }
         let opened = self.source.open(&files, &self.transform)?;
+        self.tell(&opened.labels);
         let mut writer = Writer::begin(&path)?;
         let (samples, total) = (&*opened.samples, opened.samples.len());
         let source = self.source.describe();
@@ -106,6 +107,13 @@ impl Spec {
             transform: self.transform,
             class_names: if self.labelled { names } else { Vec::new() },
             left_out: bad.to_vec(),
+        }
+    }
+
+    /// Says why there are no labels, where they were wanted and seem to be meant.
+    fn tell(&self, labels: &Labels) {
+        if let Some(why) = labels.why_none.as_ref().filter(|_| self.labelled) {
+            tracing::warn!("{}: no labels are taken: {why}", self.source.describe());
         }
     }
 }
@@ -155,6 +163,7 @@ impl Dataset {
 
     fn decode(spec: &Spec, files: &[PathBuf], key: String) -> Result<Self, DataError> {
         let opened = spec.source.open(files, &spec.transform)?;
+        spec.tell(&opened.labels);
         let (count, size) = (opened.samples.len(), spec.transform.image_size);
         let bytes = count.saturating_mul(spec.transform.sample_len());
         if bytes > MOST_BYTES {
