@@ -6,6 +6,7 @@ pub mod compare;
 pub mod config;
 pub mod data;
 pub mod export;
+mod hex;
 pub mod image;
 pub mod metrics;
 pub mod network;

@@ -147,8 +147,126 @@ fn damaged_images_are_named_and_left_out_up_to_a_limit() {
     let left_out = prepared["left_out"].to_string();
     assert_eq!(prepared["images"], 8);
     assert!(left_out.contains("cut.jpg") && left_out.contains("words.png"), "{left_out}");
-    place.tandem(&["data", "prepare", &config, "--force", "--set", "data.max_bad=1"]).assert().code(1).stderr(
-        contains("2 images so far cannot be used, more than data.max_bad = 1; the first is").and(contains("cut.jpg")),
+    // A cache remembers what was left out, and is not taken where that is too much.
+    let again = place.prepare(&config);
+    assert_eq!((&again["found"], &again["left_out"]), (&Value::Bool(true), &prepared["left_out"]));
+    for command in [
+        &["data", "prepare", &config, "--force", "--set", "data.max_bad=1"][..],
+        &["data", "prepare", &config, "--set", "data.max_bad=1"],
+        &["train", &config, "--out", "run", "--set", "data.max_bad=1"],
+    ] {
+        place.tandem(command).assert().failure().stderr(
+            contains("2 images so far cannot be used, more than data.max_bad = 1; the first is")
+                .and(contains("cut.jpg")),
+        );
+    }
+}
+
+#[test]
+fn a_damaged_cache_is_found_by_prepare_and_made_again() {
+    let place = Place::new();
+    photographs(&place);
+    let config = place.config("kind = \"folder\"\npath = \"photos\"\nimage_size = 32");
+    let path = place.prepare(&config)["path"].as_str().unwrap().to_owned();
+    let good = fs::read(&path).unwrap();
+    for at in [4096 + 5 * 3072, good.len() - 1] {
+        let mut bad = good.clone();
+        bad[at] ^= 1;
+        fs::remove_file(&path).unwrap();
+        fs::write(&path, &bad).unwrap();
+        place
+            .tandem(&["data", "prepare", &config])
+            .assert()
+            .success()
+            .stderr(contains("damaged: ").and(contains("it is made again now")))
+            .stdout(contains("there already").not());
+        assert!(fs::read(&path).unwrap() == good, "made again, byte for byte");
+        place.tandem(&["data", "prepare", &config]).assert().success().stdout(contains("there already"));
+    }
+}
+
+#[test]
+fn what_cannot_be_used_at_all_says_why() {
+    let place = Place::new();
+    for name in ["a.png", "b.png"] {
+        place.write(&format!("bad/{name}"), "words");
+    }
+    // A GIF by another name is no PNG, for those who look and for those who read.
+    place.write("gif/a.png", encoded(photograph(0), ImageFormat::Gif));
+    let line = RgbImage::from_pixel(3_000_000, 1, Rgb([1, 2, 3]));
+    place.write("lines/long.png", encoded(line, ImageFormat::Png));
+    for (folder, why) in [
+        ("bad", "bad: none of its 2 images can be used; the first is"),
+        ("gif", "gif/a.png: neither a JPEG, a PNG nor a WebP file"),
+        ("lines", "long.png: 3000000x1 is too narrow for crop = \"resize-center\""),
+    ] {
+        let data = format!("kind = \"folder\"\npath = \"{folder}\"\nimage_size = 32\ncrop = \"resize-center\"");
+        let config = place.config(&data);
+        place.tandem(&["data", "prepare", &config]).assert().code(1).stderr(contains(why));
+    }
+    let report = place.inspect("gif");
+    assert_eq!(report["bad"][0]["why"], "neither a JPEG, a PNG nor a WebP file");
+    // An archive with a password: the flag of its one entry, in its own head and in the list at the end.
+    let mut zip = zip::ZipWriter::new(Cursor::new(Vec::new()));
+    let stored = zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
+    zip.start_file("0.png", stored).unwrap();
+    zip.write_all(&encoded(photograph(0), ImageFormat::Png)).unwrap();
+    let mut bytes = zip.finish().unwrap().into_inner();
+    let list = bytes.windows(4).rposition(|four| four == b"PK\x01\x02").unwrap();
+    bytes[6] |= 1;
+    bytes[list + 8] |= 1;
+    place.write("secret.zip", bytes);
+    place
+        .tandem(&["data", "inspect", "secret.zip"])
+        .assert()
+        .code(1)
+        .stderr(contains("1 of its 1 images are encrypted, the first of them entry 0.png"));
+}
+
+#[test]
+fn labels_and_images_that_do_not_fit_are_told() {
+    let place = Place::new();
+    // An image beside the classes' folders.
+    photographs(&place);
+    place.write("photos/stray.jpg", jpeg(9));
+    let stray = "1 of its 9 images lie in no folder, the first of them stray.jpg";
+    place
+        .tandem(&["data", "inspect", "photos"])
+        .assert()
+        .success()
+        .stdout(contains("9 images, no labels").and(contains(stray)));
+    let config = place.config("kind = \"folder\"\npath = \"photos\"\nimage_size = 32");
+    let conditional = ["train", &config, "--out", "run", "--set", "plugin=cgan"];
+    place.tandem(&conditional).assert().failure().stderr(contains(stray).and(contains("into a folder of its class")));
+    let unlabelled = ["data", "prepare", &config, "--set", "data.use_labels=false"];
+    place.tandem(&unlabelled).assert().success().stderr(contains("stray").not());
+    // A row too many in StyleGAN's list.
+    place.write("photos/dataset.json", "{\"labels\": [[\"stray.jpg\", 1], [\"gone.png\", 0]]}");
+    place
+        .tandem(&["data", "inspect", "photos"])
+        .assert()
+        .code(1)
+        .stderr(contains("has none").and(contains("dataset.json")));
+    // CelebA's list of parts without one of the images.
+    for number in 1..=3 {
+        place.write(&format!("faces/img_align_celeba/{number:06}.jpg"), jpeg(number));
+    }
+    place.write("faces/list_eval_partition.txt", "000001.jpg 0\n000003.jpg 0\n");
+    let config = place.config("kind = \"celeba\"\npath = \"faces\"\nsplit = \"train\"\nimage_size = 32");
+    place
+        .tandem(&["data", "prepare", &config])
+        .assert()
+        .code(1)
+        .stderr(contains("list_eval_partition.txt: 1 of the 3 images have no row in it").and(contains("000002.jpg")));
+    // EMNIST as it is published: six sets in one folder.
+    for set in ["letters", "digits"] {
+        for file in ["images-idx3", "labels-idx1"] {
+            place.write(&format!("gzip/emnist-{set}-train-{file}-ubyte.gz"), "");
+        }
+    }
+    place.tandem(&["data", "inspect", "gzip"]).assert().code(1).stderr(
+        contains("several data sets in MNIST's form: emnist-digits-train-images-idx3-ubyte.gz, emnist-letters-train")
+            .and(contains("data.labels = ")),
     );
 }
 
@@ -267,7 +385,9 @@ fn what_is_wrong_names_the_file_and_what_to_do() {
     let mut bad = good.clone();
     bad[4096 + 100] ^= 1;
     fs::write(&path, &bad).unwrap();
-    let damaged = contains("damaged: image 0, byte 4096, is not what was written");
+    let damaged =
+        contains("damaged: image 0, byte 4096, is not what was written; make it again with `tandem data prepare")
+            .and(contains("--force` (it is of folder "));
     place.tandem(&["train", &same, "--out", "bad", "--set", "batch_size=8"]).assert().failure().stderr(damaged);
     fs::write(&path, &good[..good.len() - 1]).unwrap();
     place

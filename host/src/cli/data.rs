@@ -40,6 +40,9 @@ fn words(report: &Report) -> String {
         0 => writeln!(text, ", no labels"),
         n => writeln!(text, ", {n} classes"),
     };
+    if let Some(why) = &report.why_no_labels {
+        let _ = writeln!(text, "no labels are taken: {why}");
+    }
     if let Some(from) = &report.made_from {
         let _ = writeln!(text, "a cache of {from}");
     }

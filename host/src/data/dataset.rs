@@ -10,9 +10,10 @@ use sha2::{Digest, Sha256};
 use super::{
     Bad, Crop, DataError, Description, MOST_BYTES, Transform,
     cache::{self, Cache, Writer},
-    fill::fill,
-    source::{Labels, Source, hex},
+    fill::{check_bad, fill},
+    source::{Labels, Source},
 };
+use crate::hex::hex;
 
 /// What to read and what to do to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,15 +73,18 @@ impl Spec {
         Ok((files, key))
     }
 
-    /// Writes the cache, unless it is there already; `progress` is told how many of how many images are done.
+    /// Writes the cache, unless it is there already, whole; `progress` is told how many of how many images are done.
     pub fn prepare(&self, again: bool, mut progress: impl FnMut(usize, usize)) -> Result<Prepared, DataError> {
         let Some(folder) = &self.caches else { return Err(DataError::NoPlace) };
         let (files, key) = self.locate()?;
         let path = cache::file(folder, &key);
-        if !again && let Ok(cache) = Cache::open(&path) {
-            return Ok(Prepared { path, found: true, images: cache.sums.len(), left_out: Vec::new() });
+        if !again && let Some(cache) = whole(&path, &key, &mut progress) {
+            check_bad(&self.source.describe(), &cache.about.left_out, self.max_bad)?;
+            let images = cache.sums.len();
+            return Ok(Prepared { path, found: true, images, left_out: cache.about.left_out });
         }
         let opened = self.source.open(&files, &self.transform)?;
+        self.tell(&opened.labels);
         let mut writer = Writer::begin(&path)?;
         let (samples, total) = (&*opened.samples, opened.samples.len());
         let source = self.source.describe();
@@ -102,9 +106,35 @@ impl Spec {
             key,
             transform: self.transform,
             class_names: if self.labelled { names } else { Vec::new() },
-            left_out: bad.iter().map(|bad| bad.name.clone()).collect(),
+            left_out: bad.to_vec(),
         }
     }
+
+    /// Says why there are no labels, where they were wanted and seem to be meant.
+    fn tell(&self, labels: &Labels) {
+        if let Some(why) = labels.why_none.as_ref().filter(|_| self.labelled) {
+            tracing::warn!("{}: no labels are taken: {why}", self.source.describe());
+        }
+    }
+}
+
+/// The cache of this key if it lies at `path` and every image in it is what was written.
+fn whole(path: &Path, key: &str, progress: &mut impl FnMut(usize, usize)) -> Option<Cache> {
+    if !path.exists() {
+        return None;
+    }
+    let again = |why: &dyn std::fmt::Display| tracing::warn!("{why}; it is made again now");
+    let cache = Cache::open(path).inspect_err(|error| again(error)).ok()?;
+    if cache.about.key != key {
+        again(&format!("cache {} is of another source or transform", path.display()));
+        return None;
+    }
+    let count = cache.sums.len();
+    if let Some((_, error)) = cache.damaged(|done| progress(done, count)).first() {
+        again(error);
+        return None;
+    }
+    Some(cache)
 }
 
 impl Dataset {
@@ -116,13 +146,16 @@ impl Dataset {
         let (files, key) = spec.locate()?;
         if let Some(path) = spec.caches.as_ref().map(|folder| cache::file(folder, &key)).filter(|path| path.exists()) {
             match Cache::open(&path) {
-                Ok(cache) if cache.about.key == key => return Ok(Self::of_cache(cache, spec.flip)),
+                Ok(cache) if cache.about.key == key => {
+                    check_bad(&spec.source.describe(), &cache.about.left_out, spec.max_bad)?;
+                    return Ok(Self::of_cache(cache, spec.flip));
+                }
                 Ok(cache) => {
                     let (there, wanted) = (cache.about.transform, spec.transform);
                     let what = format!("a cache of another source or transform ({there}; wanted: {wanted}); remove it");
                     return Err(DataError::Cache { path, what });
                 }
-                Err(error) => tracing::warn!("{error}; it is not used"),
+                Err(error) => tracing::warn!("not used, the images are decoded again: {error}"),
             }
         }
         Self::decode(spec, &files, key)
@@ -130,6 +163,7 @@ impl Dataset {
 
     fn decode(spec: &Spec, files: &[PathBuf], key: String) -> Result<Self, DataError> {
         let opened = spec.source.open(files, &spec.transform)?;
+        spec.tell(&opened.labels);
         let (count, size) = (opened.samples.len(), spec.transform.image_size);
         let bytes = count.saturating_mul(spec.transform.sample_len());
         if bytes > MOST_BYTES {

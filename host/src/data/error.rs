@@ -31,6 +31,19 @@ pub enum DataError {
         /// The file that was looked for.
         expected: String,
     },
+    /// The folder has several sets in MNIST's form.
+    #[error(
+        "{path} holds several data sets in MNIST's form: {}; choose one by data.images and data.labels in place of \
+         data.path, for example data.images = {:?} with data.labels = {:?}",
+        images.join(", "), path.join(&images[0]), path.join(images[0].replace("images-idx3", "labels-idx1")),
+        path = path.display()
+    )]
+    Several {
+        /// The folder.
+        path: PathBuf,
+        /// The images' files, more than one.
+        images: Vec<String>,
+    },
     /// The folder lacks a file of its data set.
     #[error("{path} holds no {what}: expected `{expected}` in it", path = path.display())]
     Missing {
@@ -107,12 +120,17 @@ pub enum DataError {
         first: Bad,
     },
     /// No image can be used.
-    #[error("{source_name}: none of its {bad} images can be used")]
+    #[error(
+        "{source_name}: none of its {bad} images can be used; the first is {name}: {why}",
+        name = first.name, why = first.why
+    )]
     NoneLeft {
         /// The data set.
         source_name: String,
         /// How many there are.
         bad: usize,
+        /// The first of them.
+        first: Bad,
     },
     /// A cache is not what it should be.
     #[error("cache {path}: {what}", path = path.display())]

@@ -31,6 +31,9 @@ pub struct Report {
     pub formats: BTreeMap<String, usize>,
     /// Images in each class, by number; empty without labels.
     pub classes: Vec<Class>,
+    /// Why there are no labels, where it looks as if there should be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub why_no_labels: Option<String>,
     /// What is wrong, image by image.
     pub bad: Vec<Bad>,
     /// Of a cache: what was done to its images.
@@ -92,14 +95,10 @@ pub fn inspect(source: &Source, all: bool) -> Result<Report, DataError> {
 /// All of its images are read and checked against their sums: that is quick.
 fn inspect_cache(source: &Source, cache: &Cache) -> Report {
     let about = &cache.about;
-    let labels = Labels { of: cache.labels.clone(), names: about.class_names.clone() };
+    let labels = Labels { of: cache.labels.clone(), names: about.class_names.clone(), why_none: None };
     let mut report = Report::new(source, cache.sums.len(), &labels);
-    let mut image = vec![0; about.transform.sample_len()];
-    for index in 0..cache.sums.len() {
-        if let Err(error) = cache.read(index, &mut image) {
-            report.bad.push(Bad { name: format!("image {index}"), why: error.to_string() });
-        }
-    }
+    let bad = |(index, error): (usize, DataError)| Bad { name: format!("image {index}"), why: error.to_string() };
+    report.bad.extend(cache.damaged(|_| ()).into_iter().map(bad));
     let size = about.transform.image_size;
     report.sizes.insert(format!("{size}x{size}"), report.images);
     report.formats.insert(about.transform.to_string(), report.images);
@@ -132,6 +131,7 @@ impl Report {
             } else {
                 counts.into_iter().enumerate().map(class).collect()
             },
+            why_no_labels: labels.why_none.clone(),
             bad: Vec::new(),
             transform: None,
             made_from: None,

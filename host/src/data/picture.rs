@@ -3,7 +3,9 @@
 
 use std::io::Cursor;
 
-use image::{DynamicImage, GrayImage, ImageDecoder as _, ImageReader, RgbImage, RgbaImage, metadata::Orientation};
+use image::{
+    DynamicImage, GrayImage, ImageDecoder as _, ImageFormat, ImageReader, RgbImage, RgbaImage, metadata::Orientation,
+};
 use zune_jpeg::{
     JpegDecoder,
     zune_core::{bytestream::ZCursor, colorspace::ColorSpace, options::DecoderOptions},
@@ -58,12 +60,7 @@ impl Picture {
 /// Reads no more than the header.
 pub(super) fn header(bytes: &[u8]) -> Result<Header, String> {
     let reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format().map_err(|e| e.to_string())?;
-    let format = match reader.format() {
-        Some(image::ImageFormat::Jpeg) => "JPEG",
-        Some(image::ImageFormat::Png) => "PNG",
-        Some(image::ImageFormat::WebP) => "WebP",
-        _ => return Err("neither a JPEG, a PNG nor a WebP file".into()),
-    };
+    let format = format(&reader)?;
     let mut decoder = reader.into_decoder().map_err(|e| e.to_string())?;
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
     let (width, height) = decoder.dimensions();
@@ -72,6 +69,16 @@ pub(super) fn header(bytes: &[u8]) -> Result<Header, String> {
     let colour = if kind.has_color() { "RGB" } else { "grey" };
     let alpha = if kind.has_alpha() { " with alpha" } else { "" };
     Ok(Header { width: width as usize, height: height as usize, format, colour: format!("{colour}{alpha}") })
+}
+
+/// What the first bytes say, not the name; no other format is read, though the decoders know more.
+fn format(reader: &ImageReader<Cursor<&[u8]>>) -> Result<&'static str, String> {
+    match reader.format() {
+        Some(ImageFormat::Jpeg) => Ok("JPEG"),
+        Some(ImageFormat::Png) => Ok("PNG"),
+        Some(ImageFormat::WebP) => Ok("WebP"),
+        _ => Err("neither a JPEG, a PNG nor a WebP file".into()),
+    }
 }
 
 /// Straight through its decoder, which `image` would make forgiving: it fills what is missing with grey.
@@ -85,15 +92,22 @@ fn jpeg(bytes: &[u8], mut spare: Vec<u8>) -> Result<DynamicImage, String> {
         other => other,
     }?;
     // The decoder does not miss the end of the last rows.
-    let last = |marker: u8| bytes.windows(2).rposition(|pair| pair == [0xff, marker]);
-    if last(0xd9) < last(0xda) {
+    if is_cut(bytes) {
         return Err("truncated: its end marker is missing".into());
     }
     Ok(image)
 }
 
+/// Whether no end marker follows the last scan. The end is looked for first: in a whole file it is at the end, and the
+/// last scan's beginning millions of bytes before.
+fn is_cut(bytes: &[u8]) -> bool {
+    let end = bytes.windows(2).rposition(|pair| pair == [0xff, 0xd9]);
+    end.is_none_or(|end| bytes[end..].windows(2).any(|pair| pair == [0xff, 0xda]))
+}
+
 fn decode_jpeg(bytes: &[u8], options: DecoderOptions, spare: &mut Vec<u8>) -> Result<DynamicImage, String> {
-    let words = |e: zune_jpeg::errors::DecodeErrors| e.to_string();
+    // Some of its messages run over several lines.
+    let words = |e: zune_jpeg::errors::DecodeErrors| e.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
     let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes), options);
     decoder.decode_headers().map_err(words)?;
     let (width, height) = decoder.dimensions().ok_or("it has no size")?;
@@ -121,9 +135,7 @@ fn decode_jpeg(bytes: &[u8], options: DecoderOptions, spare: &mut Vec<u8>) -> Re
 fn other(bytes: &[u8]) -> Result<DynamicImage, String> {
     let words = |e: image::ImageError| e.to_string();
     let reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format().map_err(|e| e.to_string())?;
-    if reader.format().is_none() {
-        return Err("neither a JPEG, a PNG nor a WebP file".into());
-    }
+    format(&reader)?;
     let mut decoder = reader.into_decoder().map_err(words)?;
     let (width, height) = decoder.dimensions();
     check_size(width as usize, height as usize)?;
@@ -145,5 +157,71 @@ fn on_white(image: &RgbaImage) -> Vec<u8> {
         let (value, alpha) = (u32::from(value), u32::from(alpha));
         ((value * alpha + 255 * (255 - alpha) + 127) / 255) as u8
     };
-    image.pixels().flat_map(|p| [0, 1, 2].map(|c| blend(p.0[c], p.0[3]))).collect()
+    let mut pixels = vec![0; image.len() / 4 * 3];
+    for (to, from) in pixels.chunks_exact_mut(3).zip(image.chunks_exact(4)) {
+        match *from {
+            [r, g, b, 255] => to.copy_from_slice(&[r, g, b]),
+            _ => to.copy_from_slice(&[0, 1, 2].map(|c| blend(from[c], from[3]))),
+        }
+    }
+    pixels
+}
+
+#[cfg(test)]
+mod tests {
+    use image::{Rgba, codecs::jpeg::JpegEncoder};
+
+    use super::*;
+
+    fn encoded(image: impl Into<DynamicImage>, format: ImageFormat) -> Vec<u8> {
+        let mut bytes = Cursor::new(Vec::new());
+        image.into().write_to(&mut bytes, format).unwrap();
+        bytes.into_inner()
+    }
+
+    #[test]
+    fn a_format_is_read_where_its_header_is_and_no_other() {
+        let image = RgbImage::from_pixel(4, 4, image::Rgb([9, 8, 7]));
+        for (format, known) in [(ImageFormat::Png, true), (ImageFormat::WebP, true), (ImageFormat::Gif, false)] {
+            let bytes = encoded(image.clone(), format);
+            let (seen, decoded) = (header(&bytes), Picture::decode(&bytes, Vec::new()));
+            assert_eq!((seen.is_ok(), decoded.is_ok()), (known, known), "{format:?}");
+            if !known {
+                assert_eq!((seen.unwrap_err(), decoded.unwrap_err()), {
+                    let why = "neither a JPEG, a PNG nor a WebP file".to_owned();
+                    (why.clone(), why)
+                });
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_transparent_is_white_and_what_is_opaque_is_itself() {
+        let alpha = [0, 1, 128, 254, 255];
+        let image = RgbaImage::from_fn(5, 256, |x, y| Rgba([y as u8, 255 - y as u8, 7, alpha[x as usize]]));
+        let expected: Vec<u8> = image
+            .pixels()
+            .flat_map(|p| {
+                [0, 1, 2].map(|c| {
+                    let share = f64::from(p.0[3]) / 255.0;
+                    (f64::from(p.0[c]) * share + 255.0 * (1.0 - share)).round() as u8
+                })
+            })
+            .collect();
+        assert_eq!(on_white(&image), expected);
+    }
+
+    #[test]
+    fn a_jpeg_is_whole_where_an_end_follows_its_last_scan() {
+        let mut bytes = Vec::new();
+        let image = RgbImage::from_fn(40, 40, |x, y| image::Rgb([x as u8 * 6, y as u8 * 6, 0]));
+        JpegEncoder::new(&mut bytes).encode_image(&image).unwrap();
+        assert!(!is_cut(&bytes));
+        assert!(is_cut(&bytes[..bytes.len() - 2]));
+        // What a camera appends does not count, unless it is another scan that does not end.
+        assert!(!is_cut(&[&bytes[..], b"appended"].concat()));
+        assert!(is_cut(&[&bytes[..], &bytes[..bytes.len() - 2]].concat()));
+        let cut = Picture::decode(&bytes[..bytes.len() - 2], Vec::new()).unwrap_err();
+        assert!(!cut.contains('\n'), "{cut:?}");
+    }
 }

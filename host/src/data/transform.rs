@@ -4,11 +4,15 @@ use std::borrow::Cow;
 
 use fast_image_resize::{
     FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer,
-    images::{Image, ImageRef},
+    images::{CroppedImage, Image, ImageRef},
 };
 use serde::{Deserialize, Serialize};
 
 use super::{DataError, picture::Picture};
+
+/// More pixels than `resize-center` makes of anything but a hair: a picture 64 times as long as wide at 1024x1024, 16,384
+/// times at 64x64.
+const MOST_RESIZED: usize = 1 << 26;
 
 /// What part of a picture is kept, and when it is resized.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -86,28 +90,41 @@ impl Transform {
         let size = self.image_size;
         let (width, height) = (picture.width, picture.height);
         let whole = Window { left: 0, top: 0, width, height };
-        let result = match self.crop {
-            Crop::Digits if size == 32 => Cow::Owned(pad(picture)),
-            Crop::Digits | Crop::None => resized(picture, whole, resizer, size, size)?,
+        let all = Window { left: 0, top: 0, width: size, height: size };
+        let (result, window) = match self.crop {
+            Crop::Digits if size == 32 => (Cow::Owned(pad(picture)), all),
+            Crop::Digits | Crop::None => (resized(picture, whole, resizer, size, size)?, all),
             Crop::Center => {
                 let side = width.min(height);
                 let window = Window { left: (width - side) / 2, top: (height - side) / 2, width: side, height: side };
-                resized(picture, window, resizer, size, size)?
+                (resized(picture, window, resizer, size, size)?, all)
             }
             Crop::ResizeCenter => {
-                let side = width.min(height);
-                let (wide, high) = (size * width / side, size * height / side);
-                let small = resized(picture, whole, resizer, wide, high)?;
-                Cow::Owned(cut(&small, central(wide, high, size)).into_owned())
+                let (wide, high) = by_shorter_side(width, height, size)?;
+                (resized(picture, whole, resizer, wide, high)?, central(wide, high, size))
             }
             Crop::Celeba178 if width < 178 || height < 178 => {
                 return Err(format!("{width}x{height} is too small for crop = \"celeba-178\", which keeps 178x178"));
             }
-            Crop::Celeba178 => resized(picture, central(width, height, 178), resizer, size, size)?,
+            Crop::Celeba178 => (resized(picture, central(width, height, 178), resizer, size, size)?, all),
         };
-        planes(&result, to);
+        planes(&result, window, to);
         Ok(())
     }
+}
+
+/// The size at which the shorter side is `size`. All of it is resized and then cut, as torchvision does: resizing only what
+/// is kept would give other pixels at its border. So a hair of an image is refused: it would take gigabytes for a square.
+fn by_shorter_side(width: usize, height: usize, size: usize) -> Result<(usize, usize), String> {
+    let side = width.min(height);
+    let (wide, high) = (size * width / side, size * height / side);
+    if wide.saturating_mul(high) > MOST_RESIZED {
+        return Err(format!(
+            "{width}x{height} is too narrow for crop = \"resize-center\", which makes it {wide}x{high} first: at most \
+             {MOST_RESIZED} pixels; crop = \"center\" takes it"
+        ));
+    }
+    Ok((wide, high))
 }
 
 /// The central square, where torchvision's `CenterCrop` has it: halves round to even.
@@ -141,14 +158,15 @@ fn resized<'a>(
     }
     let channels = picture.channels;
     let kind = if channels == 1 { PixelType::U8 } else { PixelType::U8x3 };
-    let [left, top, wide, high] = [window.left, window.top, window.width, window.height].map(|n| n as f64);
-    let options =
-        ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Bilinear)).crop(left, top, wide, high);
+    let [left, top, wide, high] = [window.left, window.top, window.width, window.height].map(|n| n as u32);
+    let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Bilinear));
     let mut target = Image::new(width as u32, height as u32, kind);
-    ImageRef::new(picture.width as u32, picture.height as u32, &picture.pixels, kind)
-        .map_err(|e| e.to_string())
-        .and_then(|source| resizer.resize(&source, &mut target, &options).map_err(|e| e.to_string()))
-        .map_err(|e| format!("cannot be resized: {e}"))?;
+    let wrong = |e: &dyn std::fmt::Display| format!("cannot be resized: {e}");
+    let source = ImageRef::new(picture.width as u32, picture.height as u32, &picture.pixels, kind);
+    let source = source.map_err(|e| wrong(&e))?;
+    // The options' own crop would let the filter reach over the window's border.
+    let part = CroppedImage::new(&source, left, top, wide, high).map_err(|e| wrong(&e))?;
+    resizer.resize(&part, &mut target, &options).map_err(|e| wrong(&e))?;
     Ok(Cow::Owned(Picture { width, height, channels, pixels: target.into_vec() }))
 }
 
@@ -177,18 +195,26 @@ fn grey(picture: &Picture) -> Cow<'_, Picture> {
     Cow::Owned(Picture { width, height, channels: 1, pixels: picture.pixels.chunks_exact(3).map(luma).collect() })
 }
 
-/// Pixel by pixel to plane by plane; grey fills every plane that is asked for.
-fn planes(picture: &Picture, to: &mut [u8]) {
-    let area = picture.width * picture.height;
-    if picture.channels == 1 {
-        for plane in to.chunks_exact_mut(area) {
-            plane.copy_from_slice(&picture.pixels);
+/// A part of a picture, pixel by pixel, to plane by plane; grey fills every plane that is asked for.
+fn planes(picture: &Picture, window: Window, to: &mut [u8]) {
+    let Window { left, top, width, height } = window;
+    let channels = picture.channels;
+    let rows = picture.pixels.chunks_exact(picture.width * channels).skip(top).take(height);
+    let rows = rows.map(|row| &row[left * channels..(left + width) * channels]);
+    if channels == 1 {
+        for plane in to.chunks_exact_mut(width * height) {
+            for (line, row) in plane.chunks_exact_mut(width).zip(rows.clone()) {
+                line.copy_from_slice(row);
+            }
         }
         return;
     }
-    for (i, pixel) in picture.pixels.chunks_exact(3).enumerate() {
-        for (channel, value) in pixel.iter().enumerate() {
-            to[channel * area + i] = *value;
+    let (red, others) = to.split_at_mut(width * height);
+    let (green, blue) = others.split_at_mut(width * height);
+    let lines = red.chunks_exact_mut(width).zip(green.chunks_exact_mut(width)).zip(blue.chunks_exact_mut(width));
+    for (row, ((red, green), blue)) in rows.zip(lines) {
+        for (((pixel, r), g), b) in row.chunks_exact(3).zip(red).zip(green).zip(blue) {
+            (*r, *g, *b) = (pixel[0], pixel[1], pixel[2]);
         }
     }
 }
@@ -196,6 +222,35 @@ fn planes(picture: &Picture, to: &mut [u8]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_hair_of_an_image_is_refused_and_not_made_gigabytes_of() {
+        let apply = |width: usize, height: usize, crop: Crop| {
+            let picture = Picture { width, height, channels: 1, pixels: vec![7; width * height] };
+            let transform = Transform { image_size: 64, crop, channels: 3 };
+            let mut to = vec![0; transform.sample_len()];
+            transform.apply(&picture, &mut Resizer::new(), &mut to).map(|()| to.iter().all(|&v| v == 7))
+        };
+        let why = apply(20_000_000, 1, Crop::ResizeCenter).unwrap_err();
+        assert!(why.starts_with("20000000x1 is too narrow") && why.contains("1280000000x64"), "{why}");
+        assert!(apply(1, 20_000_000, Crop::ResizeCenter).is_err());
+        assert_eq!(apply(20_000_000, 1, Crop::Center), Ok(true));
+        assert_eq!(apply(300, 2, Crop::ResizeCenter), Ok(true));
+    }
+
+    #[test]
+    fn planes_are_those_of_the_window() {
+        for channels in [1, 3] {
+            let pixels: Vec<u8> = (0..5 * 4 * channels as u8).collect();
+            let picture = Picture { width: 5, height: 4, channels, pixels: pixels.clone() };
+            let mut to = vec![0; 3 * 2 * 2];
+            planes(&picture, Window { left: 2, top: 1, width: 2, height: 2 }, &mut to);
+            for (i, value) in to.iter().enumerate() {
+                let (plane, y, x) = (i / 4, 1 + i / 2 % 2, 2 + i % 2);
+                assert_eq!(*value, pixels[(y * 5 + x) * channels + plane.min(channels - 1)], "{channels} {i}");
+            }
+        }
+    }
 
     #[test]
     fn a_window_is_resized_as_if_it_were_cut_out_first() {

@@ -237,8 +237,9 @@ mod tests {
         let message = Dcgan::from_options(&unlabelled).unwrap().conditional().unwrap_err().to_string();
         assert_eq!(
             message,
-            "a conditional GAN needs a class for each image, the data have no labels; name their file as `labels` under \
-             [data], or take a plugin that needs none, such as `dcgan`"
+            "a conditional GAN needs a class for each image, the data have no labels; put every image into a folder of its class, or \
+             name where the labels are under [data] (`labels` of IDX files, `attribute` of CelebA), or take a plugin that \
+             needs none, such as `dcgan`"
         );
     }
 

@@ -18,8 +18,9 @@ use tandem_plugin_api::{Error, Options, options::Images};
 fn classes(images: Images) -> Result<i64, Error> {
     match images.classes {
         0 => Err(Error::new(
-            "a conditional GAN needs a class for each image, the data have no labels; name their file as `labels` under \
-             [data], or take a plugin that needs none, such as `dcgan`",
+            "a conditional GAN needs a class for each image, the data have no labels; put every image into a folder of its class, or \
+             name where the labels are under [data] (`labels` of IDX files, `attribute` of CelebA), or take a plugin that \
+             needs none, such as `dcgan`",
         )),
         classes => Ok(classes),
     }

@@ -57,3 +57,23 @@ fn all_keys_of_photographs_go_together_and_name_their_sources() {
         }
     }
 }
+
+#[test]
+fn photographs_are_taken_in_the_form_and_by_the_crop_that_their_papers_have() {
+    for (folder, kind, crop) in [
+        ("celeba-64", DataKind::Celeba, Crop::ResizeCenter),
+        ("churches-64", DataKind::Lmdb, Crop::ResizeCenter),
+        ("ffhq-64", DataKind::Folder, Crop::None),
+    ] {
+        for (name, PluginChoice { plugin, data, .. }) in choices(folder) {
+            assert_eq!(data.crop, Some(crop), "{folder}/{name}");
+            let conditional = plugin == "cgan";
+            // LSUN's own form has no classes.
+            let kind = if conditional && kind == DataKind::Lmdb { DataKind::Folder } else { kind };
+            assert_eq!(data.kind, kind, "{folder}/{name}");
+            assert_eq!(data.attribute.is_some(), conditional && kind == DataKind::Celeba, "{folder}/{name}");
+            let folders_are_classes = kind == DataKind::Folder && data.use_labels != Some(false);
+            assert_eq!(folders_are_classes, conditional && kind == DataKind::Folder, "{folder}/{name}");
+        }
+    }
+}

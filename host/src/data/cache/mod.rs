@@ -13,12 +13,13 @@ use sha2::{Digest, Sha256};
 
 pub(super) use write::Writer;
 
-use super::{DataError, Transform};
+use super::{Bad, DataError, Transform};
+use crate::hex::hex;
 use map::Map;
 
 /// The first bytes of a cache.
 pub(super) const MAGIC: [u8; 8] = *b"TANDEMIM";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 /// Magic, version, length of the description, images, channels, size, labelled, sum.
 const HEAD: usize = 8 + 4 + 4 + 8 + 4 + 4 + 4 + 32;
 /// Where the images begin: a page of memory.
@@ -36,7 +37,7 @@ pub struct Description {
     /// The classes' names, where they have any.
     pub class_names: Vec<String>,
     /// The images that were left out.
-    pub left_out: Vec<String>,
+    pub left_out: Vec<Bad>,
 }
 
 /// A cache in use.
@@ -50,9 +51,12 @@ pub(super) struct Cache {
     pub(super) sums: Vec<u32>,
 }
 
+/// What to do about a damaged cache; training must not replace one that other processes may be reading.
+const AGAIN: &str = "make it again with `tandem data prepare CONFIG --force`";
+
 /// The key of a source's identity under a transform.
 pub(super) fn key(identity: &str, transform: &Transform, labelled: bool) -> String {
-    super::source::hex(&Sha256::digest(format!("tandem cache {VERSION}\n{identity}\n{transform}\n{labelled}\n")))
+    hex(&Sha256::digest(format!("tandem cache {VERSION}\n{identity}\n{transform}\n{labelled}\n")))
 }
 
 /// Where the cache of this key lies in a folder of caches.
@@ -72,7 +76,7 @@ fn sum(head: &[u8], tail: &[u8]) -> [u8; 32] {
 impl Cache {
     /// Maps a cache and checks all of it but the images; these are checked as they are read.
     pub(super) fn open(path: &Path) -> Result<Self, DataError> {
-        let wrong = |what: String| DataError::Cache { path: path.to_owned(), what };
+        let wrong = |what: String| DataError::Cache { path: path.to_owned(), what: format!("{what}; {AGAIN}") };
         let failed = |e: io::Error| match e.kind() {
             io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidInput => wrong(e.to_string()),
             _ => DataError::Read { path: path.to_owned(), source: e },
@@ -84,7 +88,8 @@ impl Cache {
         let mut head = [0; HEAD];
         map.copy(0, &mut head).map_err(failed)?;
         if head[..8] != MAGIC {
-            return Err(wrong("not a cache: it does not begin with TANDEMIM".into()));
+            let what = "not a cache: it does not begin with TANDEMIM".into();
+            return Err(DataError::Cache { path: path.to_owned(), what });
         }
         if word(&head, 8) != VERSION {
             return Err(wrong(format!("written in version {} of the format, expected {VERSION}", word(&head, 8))));
@@ -120,13 +125,28 @@ impl Cache {
 
     /// Copies the planes of image `index`, checked against their sum.
     pub(super) fn read(&self, index: usize, to: &mut [u8]) -> Result<(), DataError> {
-        let wrong = |what: String| DataError::Cache { path: self.path.clone(), what };
+        let from = &self.about.source;
+        let wrong = |what: String| DataError::Cache {
+            path: self.path.clone(),
+            what: format!("{what}; {AGAIN} (it is of {from})"),
+        };
         let start = START + index * to.len();
         self.map.copy(start, to).map_err(|e| wrong(e.to_string()))?;
         if crc32fast::hash(to) != self.sums[index] {
             return Err(wrong(format!("damaged: image {index}, byte {start}, is not what was written")));
         }
         Ok(())
+    }
+
+    /// Reads every image; those that are not what was written. `progress` is told how many were read.
+    pub(super) fn damaged(&self, mut progress: impl FnMut(usize)) -> Vec<(usize, DataError)> {
+        let mut image = vec![0; self.about.transform.sample_len()];
+        let mut damaged = Vec::new();
+        for index in 0..self.sums.len() {
+            damaged.extend(self.read(index, &mut image).err().map(|error| (index, error)));
+            progress(index + 1);
+        }
+        damaged
     }
 
     /// The file.

@@ -3,6 +3,7 @@
 use std::{
     fs::{self, File, OpenOptions, TryLockError},
     io::{self, BufWriter, Seek as _, SeekFrom, Write as _},
+    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
 };
 
@@ -25,12 +26,9 @@ impl Writer {
         let failed = |source| DataError::Write { path: unfinished.clone(), source };
         fs::create_dir_all(path.parent().unwrap_or(Path::new("."))).map_err(failed)?;
         // What a killed process left is taken over; what a living one writes is locked.
-        let file = OpenOptions::new().write(true).create(true).truncate(false).open(&unfinished).map_err(failed)?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(DataError::Busy { path: path.to_owned() }),
-            Err(TryLockError::Error(source)) => return Err(failed(source)),
-        }
+        let open = || OpenOptions::new().write(true).create(true).truncate(false).open(&unfinished);
+        let file = lock(&unfinished, open).map_err(failed)?;
+        let file = file.ok_or_else(|| DataError::Busy { path: path.to_owned() })?;
         let begin = || -> io::Result<BufWriter<File>> {
             file.set_len(0)?;
             let mut to = BufWriter::with_capacity(1 << 20, file);
@@ -88,11 +86,55 @@ impl Writer {
     }
 }
 
+/// The file at this path, locked; `None` where another process has it. Between opening and locking, another writer may have
+/// finished and renamed what was opened: that is a cache now, perhaps mapped, and must not be written to.
+fn lock(path: &Path, mut open: impl FnMut() -> io::Result<File>) -> io::Result<Option<File>> {
+    loop {
+        let file = open()?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Ok(None),
+            Err(TryLockError::Error(error)) => return Err(error),
+        }
+        let locked = file.metadata()?;
+        match fs::metadata(path) {
+            Ok(there) if (there.dev(), there.ino()) == (locked.dev(), locked.ino()) => return Ok(Some(file)),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+}
+
 impl Drop for Writer {
     fn drop(&mut self) {
         if !self.done {
             // Nothing is lost if it stays: the next one takes it over.
             let _ = fs::remove_file(&self.unfinished);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_another_writer_renamed_meanwhile_is_not_locked_to_be_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let (unfinished, finished) = (folder.path().join("a.cache.tmp"), folder.path().join("a.cache"));
+        let open = || OpenOptions::new().write(true).create(true).truncate(false).open(&unfinished);
+        let mut first = true;
+        let opened = || {
+            let file = open()?;
+            if std::mem::take(&mut first) {
+                fs::write(&unfinished, "whole")?;
+                fs::rename(&unfinished, &finished)?;
+            }
+            Ok(file)
+        };
+        let file = lock(&unfinished, opened).unwrap().unwrap();
+        file.set_len(0).unwrap();
+        assert_eq!(fs::read_to_string(&finished).unwrap(), "whole");
+        assert!(lock(&unfinished, open).unwrap().is_none(), "it is locked");
     }
 }

@@ -65,6 +65,14 @@ pub(super) fn open(
             Split::Valid => 1,
             Split::Test => 2,
         };
+        if let Some(image) = images.iter().find(|image| !of.contains_key(&name(image))) {
+            let without = images.iter().filter(|image| !of.contains_key(&name(image))).count();
+            let (image, all) = (image.display(), images.len());
+            let what = format!(
+                "{without} of the {all} images have no row in it, the first of them {image}; fetch the list again"
+            );
+            return Err(DataError::Malformed { path: file.clone(), what });
+        }
         images.retain(|image| of.get(&name(image)) == Some(&wanted));
         if images.is_empty() {
             return Err(DataError::NoImages { path: root.to_owned() });
@@ -130,14 +138,10 @@ fn labels(file: &Path, attribute: &str, images: &[PathBuf]) -> Result<Labels, Da
     if by_name.len() != said {
         return Err(wrong(format!("row 1 promises {said} rows of images, found {}", by_name.len())));
     }
-    let of: Vec<u16> = images.iter().filter_map(|image| by_name.get(name(image).as_str()).copied()).collect();
-    if of.len() != images.len() {
-        return Err(DataError::LabelCount {
-            images: images.first().and_then(|i| i.parent()).unwrap_or(file).display().to_string(),
-            labels: file.display().to_string(),
-            expected: images.len(),
-            found: of.len(),
-        });
+    let mut of = Vec::with_capacity(images.len());
+    for image in images {
+        let label = by_name.get(name(image).as_str()).copied();
+        of.push(label.ok_or_else(|| wrong(format!("{} has no row in it; fetch the list again", image.display())))?);
     }
-    Ok(Labels { of, names: vec![format!("not {attribute}"), attribute.to_owned()] })
+    Ok(Labels { of, names: vec![format!("not {attribute}"), attribute.to_owned()], why_none: None })
 }

@@ -16,8 +16,10 @@ pub(super) fn detect(path: &Path) -> Result<Source, DataError> {
 fn in_folder(path: &Path) -> Result<Source, DataError> {
     let folder = path.to_owned();
     for split in [Split::Train, Split::Test] {
-        if idx::pair(path, split).is_ok() {
-            return Ok(Source::Mnist { folder, split, transposed: false });
+        match idx::pair(path, split) {
+            Ok(_) => return Ok(Source::Mnist { folder, split, transposed: false }),
+            Err(several @ DataError::Several { .. }) => return Err(several),
+            Err(_) => {}
         }
         if cifar::files(path, split, &cifar::TEN).is_ok() {
             return Ok(Source::Cifar10 { path: folder, split });

@@ -67,6 +67,10 @@ impl Samples for Files {
         self.0[index].display().to_string()
     }
 
+    fn bytes(&self, index: usize) -> u64 {
+        fs::metadata(&self.0[index]).map_or(0, |facts| facts.len())
+    }
+
     fn read(&self, index: usize, buffer: &mut Vec<u8>) -> Result<Content, String> {
         use std::io::Read as _;
         buffer.clear();

@@ -44,22 +44,37 @@ pub(super) fn pair(folder: &Path, split: Split) -> Result<(PathBuf, PathBuf), Da
         let there =
             |name: &str| [folder.join(name), folder.join(format!("{name}.gz"))].into_iter().find(|p| p.exists());
         let expected = format!("{usual}-{rest}");
-        there(&expected)
-            .or_else(|| emnist(folder, &format!("-{}-{rest}", split.name())))
+        if let Some(found) = there(&expected) {
+            return Ok(found);
+        }
+        emnist(folder, &format!("-{}-{rest}", split.name()))?
             .ok_or_else(|| DataError::NotFound { path: folder.to_owned(), expected })
     };
     Ok((find("images-idx3-ubyte")?, find("labels-idx1-ubyte")?))
 }
 
-/// The one file of a folder whose name begins with `emnist` and ends so, gzipped or not.
-fn emnist(folder: &Path, ending: &str) -> Option<PathBuf> {
-    let fits = |path: &PathBuf| {
-        let name = path.file_name().and_then(|n| n.to_str()).unwrap_or_default();
-        name.starts_with("emnist") && name.strip_suffix(".gz").unwrap_or(name).ends_with(ending)
-    };
-    let mut found = fs::read_dir(folder).ok()?.filter_map(|entry| Some(entry.ok()?.path())).filter(fits);
-    let first = found.next()?;
-    found.next().is_none().then_some(first)
+/// The one file of a folder whose name begins with `emnist` and ends so, gzipped or not. As published, the folder has six
+/// such files, of sets with other classes; which of them is meant must be said.
+fn emnist(folder: &Path, ending: &str) -> Result<Option<PathBuf>, DataError> {
+    let Ok(entries) = fs::read_dir(folder) else { return Ok(None) };
+    // The name without `.gz`, then the name: of two forms of one file the first is taken.
+    let mut found: Vec<(String, String)> = Vec::new();
+    for name in entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()) {
+        let plain = name.strip_suffix(".gz").unwrap_or(&name).to_owned();
+        if plain.starts_with("emnist") && plain.ends_with(ending) {
+            found.push((plain, name));
+        }
+    }
+    found.sort();
+    found.dedup_by(|next, first| next.0 == first.0);
+    match &found[..] {
+        [] => Ok(None),
+        [(_, name)] => Ok(Some(folder.join(name))),
+        _ => {
+            let images = found.into_iter().map(|(_, name)| name).collect();
+            Err(DataError::Several { path: folder.to_owned(), images })
+        }
+    }
 }
 
 /// An images' file, with or without a labels' file beside it.
@@ -92,7 +107,7 @@ struct Idx {
 impl Idx {
     fn with(self, labels: Vec<u8>, transform: &Transform) -> Result<Opened, DataError> {
         transform.check_digits(self.images.height, self.images.width)?;
-        let labels = Labels { of: labels.into_iter().map(u16::from).collect(), names: Vec::new() };
+        let labels = Labels { of: labels.into_iter().map(u16::from).collect(), ..Labels::default() };
         Ok(Opened { samples: Box::new(self), labels })
     }
 }
@@ -285,6 +300,24 @@ mod tests {
             images(&gzipped(&plain[..30])).unwrap_err(),
             "digits: truncated: sizes [2, 3, 4] need 24 bytes after the header, found 14; fetch the file again"
         );
+    }
+
+    #[test]
+    fn several_sets_in_a_folder_are_listed_and_one_is_taken_in_either_form() {
+        let folder = tempfile::tempdir().unwrap();
+        let create = |name: &str| fs::write(folder.path().join(name), "").unwrap();
+        for ending in ["images-idx3-ubyte", "images-idx3-ubyte.gz", "labels-idx1-ubyte.gz"] {
+            create(&format!("emnist-letters-train-{ending}"));
+        }
+        let (images, labels) = pair(folder.path(), Split::Train).unwrap();
+        assert_eq!(images.file_name().unwrap(), "emnist-letters-train-images-idx3-ubyte");
+        assert_eq!(labels.file_name().unwrap(), "emnist-letters-train-labels-idx1-ubyte.gz");
+        create("emnist-digits-train-images-idx3-ubyte.gz");
+        let message = pair(folder.path(), Split::Train).unwrap_err().to_string();
+        let named =
+            message.contains("emnist-digits-train-images-idx3-ubyte.gz, emnist-letters-train-images-idx3-ubyte;");
+        assert!(named && message.contains("emnist-digits-train-labels-idx1-ubyte.gz"), "{message}");
+        assert!(matches!(pair(folder.path(), Split::Test), Err(DataError::NotFound { .. })));
     }
 
     #[test]

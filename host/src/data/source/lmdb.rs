@@ -46,6 +46,8 @@ struct Tree<'a> {
     path: &'a Path,
     length: u64,
     page_size: usize,
+    /// How many pages of the tree were read.
+    visited: u64,
     values: Vec<Value>,
 }
 
@@ -53,7 +55,7 @@ pub(super) fn open(path: &Path) -> Result<Opened, DataError> {
     let unread = |source| DataError::Read { path: path.to_owned(), source };
     let file = File::open(path).map_err(unread)?;
     let length = file.metadata().map_err(unread)?.len();
-    let mut tree = Tree { file: &file, path, length, page_size: 0, values: Vec::new() };
+    let mut tree = Tree { file: &file, path, length, page_size: 0, visited: 0, values: Vec::new() };
     let root = tree.root()?;
     if let Some(root) = root {
         tree.walk(root, 0)?;
@@ -126,6 +128,14 @@ impl Tree<'_> {
     fn walk(&mut self, number: u64, depth: usize) -> Result<(), DataError> {
         let size = self.page_size;
         let start = number.saturating_mul(size as u64);
+        // Each page belongs to one place of a tree. Where branches share pages, each level would double the work.
+        self.visited += 1;
+        if self.visited > self.length / size as u64 {
+            let most = self.length / size as u64;
+            return Err(self.wrong(format!(
+                "damaged: its tree leads to byte {start} after {most} pages, as many as the file has; some page stands in it twice"
+            )));
+        }
         let page = self.read(start, size)?;
         let (flags, lower) = (u16_at(&page, 10) as u16, u16_at(&page, 12));
         let found = u64_at(&page, 0);
@@ -204,6 +214,10 @@ impl Samples for Lmdb {
         format!("{}, key {}", self.path.display(), String::from_utf8_lossy(&self.values[index].key))
     }
 
+    fn bytes(&self, index: usize) -> u64 {
+        self.values[index].length as u64
+    }
+
     fn read(&self, index: usize, buffer: &mut Vec<u8>) -> Result<Content, String> {
         let Value { start, length, .. } = self.values[index];
         buffer.clear();
@@ -211,5 +225,40 @@ impl Samples for Lmdb {
         let read = self.file.read_exact_at(buffer, start);
         read.map_err(|e| format!("cannot be read at byte {start}: {e}"))?;
         Ok(Content::Encoded)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tree_whose_branches_share_pages_ends_at_once() {
+        const SIZE: usize = 4096;
+        // The heads, then 40 branch pages with two nodes each, both of which lead to the next page: 2^40 ways.
+        let mut bytes = vec![0; 42 * SIZE];
+        let mut put = |at: usize, value: &[u8]| bytes[at..at + value.len()].copy_from_slice(value);
+        for head in [0, SIZE] {
+            put(head + 16, &MAGIC.to_le_bytes());
+            put(head + 20, &VERSION.to_le_bytes());
+            put(head + 40, &(SIZE as u32).to_le_bytes());
+            put(head + 128, &2_u64.to_le_bytes());
+        }
+        for page in 2..42_u64 {
+            let start = page as usize * SIZE;
+            put(start, &page.to_le_bytes());
+            put(start + 10, &BRANCH.to_le_bytes());
+            put(start + 12, &20_u16.to_le_bytes());
+            for (slot, node) in [(16, 100_u16), (18, 200)] {
+                put(start + slot, &node.to_le_bytes());
+                let next = if page == 41 { 41 } else { page + 1 };
+                put(start + usize::from(node), &(next as u32).to_le_bytes());
+            }
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("data.mdb");
+        std::fs::write(&path, bytes).unwrap();
+        let message = open(&path).err().unwrap().to_string();
+        assert!(message.contains("after 42 pages, as many as the file has"), "{message}");
     }
 }

@@ -21,6 +21,7 @@ use sha2::{Digest, Sha256};
 pub(super) use labels::Labels;
 
 use super::{DataError, Transform, picture::Picture};
+use crate::hex::hex;
 
 /// Which images a data set has been divided into.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -116,6 +117,10 @@ pub(super) trait Samples: Send + Sync {
     fn len(&self) -> usize;
     /// What messages call sample `index`.
     fn name(&self, index: usize) -> String;
+    /// About how many bytes sample `index` has, where that is told cheaply: of what is decoded last, the largest is begun first.
+    fn bytes(&self, _index: usize) -> u64 {
+        0
+    }
     /// Puts sample `index` into `buffer`, whatever that held; otherwise what went wrong.
     fn read(&self, index: usize, buffer: &mut Vec<u8>) -> Result<Content, String>;
 }
@@ -255,11 +260,6 @@ impl Source {
         }
         Ok(hex(&hash.finalize()))
     }
-}
-
-/// Bytes in hexadecimal.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |text, byte| text + &format!("{byte:02x}"))
 }
 
 /// Whether a file's name says that it holds an image.

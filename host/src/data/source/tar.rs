@@ -64,7 +64,7 @@ pub(super) fn open(path: &Path, files: &[PathBuf]) -> Result<Opened, DataError> 
         let what = format!("{labelled} of its {} images have a .cls beside them; {name} has none", of.len());
         return Err(DataError::Malformed { path: path.to_owned(), what });
     }
-    let labels = Labels { of: of.into_iter().flatten().collect(), names: Vec::new() };
+    let labels = Labels { of: of.into_iter().flatten().collect(), ..Labels::default() };
     Ok(Opened { samples: Box::new(tar), labels })
 }
 
@@ -126,6 +126,10 @@ impl Samples for Tar {
     fn name(&self, index: usize) -> String {
         let Entry { shard, name, .. } = &self.entries[index];
         format!("{}, entry {name}", self.shards[*shard].0.display())
+    }
+
+    fn bytes(&self, index: usize) -> u64 {
+        self.entries[index].length as u64
     }
 
     fn read(&self, index: usize, buffer: &mut Vec<u8>) -> Result<Content, String> {

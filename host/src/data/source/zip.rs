@@ -82,11 +82,28 @@ pub(super) fn open(path: &Path) -> Result<Opened, DataError> {
         return Err(DataError::NoImages { path: path.to_owned() });
     }
     entries.sort();
+    refuse_encrypted(path, &archive, &entries)?;
     let labels = labels(path, &mut archive, &entries)?;
     // Each read clones it: no more than a counted reference and a place.
     let archive =
         ZipArchive::new(reader).map_err(|e| DataError::Malformed { path: path.to_owned(), what: e.to_string() })?;
     Ok(Opened { samples: Box::new(Zip { archive, path: path.to_owned(), entries }), labels })
+}
+
+/// There is no password to ask for.
+fn refuse_encrypted<R: Read + Seek>(
+    path: &Path,
+    archive: &ZipArchive<R>,
+    entries: &[(String, usize)],
+) -> Result<(), DataError> {
+    let mut encrypted = entries.iter().filter(|(_, index)| archive.by_index_data(*index).is_ok_and(|e| e.encrypted()));
+    let Some((first, _)) = encrypted.next() else { return Ok(()) };
+    let (found, all) = (1 + encrypted.count(), entries.len());
+    let what = format!(
+        "{found} of its {all} images are encrypted, the first of them entry {first}; unpack it with its password and name \
+         the folder, or pack it without one"
+    );
+    Err(DataError::Malformed { path: path.to_owned(), what })
 }
 
 fn labels<R: Read + Seek>(
