@@ -265,7 +265,12 @@ impl<'a> Training<'a> {
             Some(ema) => (ema, "generator_ema"),
             None => (&self.trainer.networks().generator, "generator"),
         };
-        let found = evaluations.evaluate(generator, &self.trainer)?;
+        let found = match evaluations.evaluate(generator, &self.trainer) {
+            Ok(found) => found,
+            Err(source) => {
+                return Err(SessionError::Evaluating { step, source: Box::new(source), safe: self.last_good() });
+            }
+        };
         watch.evaluated(step, &found);
         let (images, passes) = done(&self.trainer, &self.config, step);
         let line = Line {
