@@ -3,6 +3,7 @@
 
 use std::{
     fs,
+    io::{BufRead as _, BufReader},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     thread,
@@ -20,6 +21,11 @@ fn plan(here: &Playground, more: &str, methods: &str) -> String {
         format!("metrics = [\"fid\", \"kid\"]\nseeds = [0, 1]\n{more}\n[[data]]\nname = \"Digits 32\"\n{methods}");
     fs::write(&path, text).unwrap();
     path
+}
+
+/// A folder whose config is evaluated, once and of a few images.
+fn playground() -> Playground {
+    Playground::new("[evaluate]\nevery = 6\nsamples = 16\n")
 }
 
 const DCGAN: &str = "[[methods]]\nname = \"DCGAN\"\nconfig = \"config.toml\"\n";
@@ -49,7 +55,7 @@ fn run(here: &Playground, name: &str) -> PathBuf {
 
 #[test]
 fn a_plan_becomes_a_table_and_curves_and_is_not_run_twice() {
-    let here = Playground::default();
+    let here = playground();
     let plan = plan(&here, "plateau.hold = 1", DCGAN);
     let out = here.path("out");
     tandem(&["compare", &plan, "--out", &out, "--dry-run"])
@@ -60,7 +66,7 @@ fn a_plan_becomes_a_table_and_curves_and_is_not_run_twice() {
         .assert()
         .success()
         .stderr(contains("out/digits-32/dcgan/one-1: done").and(contains("4 of 4 runs")))
-        .stdout(contains("| DCGAN | one | – | – |"));
+        .stdout(contains("| DCGAN | one | ").and(contains("| DCGAN | one | –").not()));
     for (mode, value, pace) in [("one", 10.0, 1.0), ("two", 20.0, 2.0)] {
         for seed in [0, 1] {
             let run = run(&here, &format!("dcgan/{mode}-{seed}"));
@@ -88,6 +94,33 @@ fn a_plan_becomes_a_table_and_curves_and_is_not_run_twice() {
     let json: Value = serde_json::from_str(&read("table.json")).unwrap();
     assert_eq!(json["rows"][1]["cells"][0]["against_two"]["better"], true);
     assert_eq!(json["curves"].as_array().unwrap().len(), 4);
+    // What the means are made of.
+    let seeds = |of: &Value, key: &str| of.as_array().unwrap().iter().map(|r| r[key].clone()).collect::<Vec<_>>();
+    let one: Vec<&Value> = json["runs"].as_array().unwrap().iter().filter(|r| r["stages"] == "one").collect();
+    assert_eq!(one.len(), 2);
+    assert_eq!(one[1]["state"], "done");
+    assert_eq!(
+        (&one[1]["data"], &one[1]["method"], &one[1]["seed"]),
+        (&json!("Digits 32"), &json!("DCGAN"), &json!(1))
+    );
+    let mean = (one[0]["values"]["fid"].as_f64().unwrap() + one[1]["values"]["fid"].as_f64().unwrap()) / 2.0;
+    assert!((mean - json["rows"][1]["cells"][0]["value"]["mean"].as_f64().unwrap()).abs() < 1e-12, "{mean}");
+    assert_eq!(one[0]["values"]["kid"], json!(10.0 * 1.01 * 0.001));
+    assert_eq!((&one[0]["step"], &one[0]["seconds"], &one[0]["passes"]), (&json!(4), &json!(4.0), &json!(12.0)));
+    assert_eq!(one[0]["plateau"], json!({ "step": 3, "seconds": 3.0, "passes": 9.0 }));
+    let ratios = &json["plateau"]["rows"][0]["seeds"];
+    assert_eq!(seeds(ratios, "seed"), [json!(0), json!(1)]);
+    assert_eq!(seeds(ratios, "own_seconds"), [json!(2.0), json!(2.0)]);
+    let same = seeds(ratios, "same_seconds").iter().map(|r| r.as_f64().unwrap()).sum::<f64>() / 2.0;
+    assert_eq!(json["plateau"]["rows"][0]["same_seconds"]["mean"], json!(same));
+    let tex = read("table.tex");
+    assert_eq!(tex.matches("\\begin{tabular}").count(), 2, "{tex}");
+    assert!(
+        tex.contains(
+            "Digits 32 & DCGAN & $6.0 \\pm 0.0$ & $3.0 \\pm 0.0$ & $2.00 \\pm 0.00$ (2) & $1.00 \\pm 0.00$ (2) & $3.15 "
+        ),
+        "{tex}"
+    );
     for name in ["fid-seconds", "fid-passes", "kid-seconds", "kid-passes"] {
         assert_eq!(&here.read(&format!("out/curves/digits-32-{name}.png"))[1..4], b"PNG");
         assert!(read(&format!("curves/digits-32-{name}.svg")).starts_with("<svg"));
@@ -110,28 +143,84 @@ fn a_plan_becomes_a_table_and_curves_and_is_not_run_twice() {
 
 #[test]
 fn a_run_that_fails_is_a_row_and_the_others_go_on() {
-    let here = Playground::default();
+    let here = playground();
     let set = "generator = { optimizer = \"sgd\", learning_rate = 1e38 }, discriminator = { optimizer = \"sgd\", learning_rate = 1e38 }, plugin = \"lsgan\", steps = 50";
     let methods = format!("{DCGAN}[[methods]]\nname = \"Runaway\"\nconfig = \"config.toml\"\nset = {{ {set} }}\n");
     let plan = plan(&here, "stages = [\"one\"]", &methods);
     let out = here.path("out");
-    let page = contains("| DCGAN | one | – | – |\n| Runaway | one | failed | failed |\n")
+    let page = contains("\n| Runaway | one | failed | failed |\n")
         .and(contains("| Runaway on Digits 32, one stage, seed 1 | step "));
     tandem(&["compare", &plan, "--out", &out]).assert().success().stdout(page);
     // It stays failed until it is asked for again.
     let failed = contains("runaway/one-0: failed: ").and(contains("is not finite"));
     tandem(&["compare", &plan, "--out", &out]).assert().success().stderr(contains("failed").not());
     tandem(&["compare", &plan, "--out", &out, "--retry"]).assert().success().stderr(failed);
+    // As are records of older versions, which do not say what a run was told.
+    let record = run(&here, "runaway/one-0.json");
+    fs::write(&record, "{\"state\": \"failed\", \"why\": \"it ran away\"}").unwrap();
+    tandem(&["compare", &plan, "--out", &out]).assert().success().stderr(contains("runaway").not());
+    // Under a rate that it can bear it is another run, which begins anew; the others are done.
+    let text = fs::read_to_string(&plan).unwrap().replace("1e38", "1e-3").replace("steps = 50", "steps = 12");
+    fs::write(&plan, text).unwrap();
+    let repaired = contains("runaway/one-1: done").and(contains("dcgan").not());
+    tandem(&["compare", &plan, "--out", &out]).assert().success().stderr(repaired);
+    // What the older record says is not known to be of another rate: asked for again, it begins anew, as it has no checkpoint.
+    tandem(&["compare", &plan, "--out", &out, "--retry"]).assert().success().stdout(contains("failed").not());
 }
 
-fn start(plan: &str, out: &str) -> Child {
+#[test]
+fn an_evaluation_that_fails_is_a_row_and_the_others_go_on() {
+    let here = playground();
+    // One step at this rate: the weights are finite, and what they draw is not.
+    let set = "generator = { optimizer = \"sgd\", learning_rate = 1e36 }, steps = 6, evaluate.every = 1";
+    let methods = format!("[[methods]]\nname = \"Blown\"\nconfig = \"config.toml\"\nset = {{ {set} }}\n{DCGAN}");
+    let plan = plan(&here, "stages = [\"one\"]", &methods);
+    tandem(&["compare", &plan, "--out", &here.path("out")])
+        .assert()
+        .success()
+        .stderr(contains("dcgan/one-1: done").and(contains(
+            "blown/one-0: failed: the evaluation after step 1 failed: cannot evaluate: its generator gives images that are not finite; \
+             no checkpoint was saved before it",
+        )))
+        .stdout(contains("| Blown | one | failed | failed |"));
+}
+
+#[test]
+fn an_edited_config_is_a_changed_plan() {
+    let here = playground();
+    let plan = plan(&here, "stages = [\"one\"]", DCGAN);
+    let out = here.path("out");
+    tandem(&["compare", &plan, "--out", &out]).assert().success();
+    let config = String::from_utf8(here.read("config.toml")).unwrap();
+    let edit = |text: &str| fs::write(here.path("config.toml"), text).unwrap();
+    // More steps are trained on, fewer are refused, and other weights too.
+    edit(&config.replace("steps = 6", "steps = 12"));
+    tandem(&["compare", &plan, "--out", &out])
+        .assert()
+        .success()
+        .stderr(contains("dcgan/one-0: done").and(contains("dcgan/one-1: done")));
+    edit(&config);
+    let fewer = contains("one-0 does not start: ").and(contains("is at step 12, beyond `steps = 6`"));
+    tandem(&["compare", &plan, "--out", &out]).assert().code(2).stderr(fewer);
+    edit(&format!("n_critic = 2\n{}", config.replace("steps = 6", "steps = 12")));
+    let other = contains("one-0 does not start: ").and(contains("n_critic: 1 then, 2 now"));
+    tandem(&["compare", &plan, "--out", &out]).assert().code(2).stderr(other);
+    edit(&config.replace("steps = 6", "steps = 12"));
+    tandem(&["compare", &plan, "--out", &out]).assert().success().stderr(contains("done").not());
+}
+
+fn start(plan: &str, out: &str, stderr: Stdio) -> Child {
     Command::new(binary())
         .args(["compare", plan, "--out", out])
         .env("OMP_NUM_THREADS", "1")
-        .stderr(Stdio::null())
+        .stderr(stderr)
         .stdout(Stdio::null())
         .spawn()
         .unwrap()
+}
+
+fn interrupt(process: impl ToString) {
+    assert!(Command::new("kill").args(["-INT", &process.to_string()]).status().unwrap().success());
 }
 
 fn wait_for(path: &Path) {
@@ -144,23 +233,27 @@ fn wait_for(path: &Path) {
 
 #[test]
 fn killed_or_interrupted_it_goes_on_where_it_was() {
-    let here = Playground::default();
+    let here = playground();
     let plan = plan(
         &here,
-        "stages = [\"one\"]\nset = { steps = 150, checkpoint_every = 10, sample_every = 0, threads = 1 }",
+        "stages = [\"one\"]\nset = { steps = 150, checkpoint_every = 10, sample_every = 0, threads = 1, evaluate.every = 150 }",
         DCGAN,
     );
     let (out, first) = (here.path("out"), run(&here, "dcgan/one-0"));
 
-    let mut child = start(&plan, &out);
+    let mut child = start(&plan, &out, Stdio::null());
     wait_for(&first.join("checkpoints/step-10"));
+    // Another comparison in the same place is refused.
+    tandem(&["compare", &plan, "--out", &out])
+        .assert()
+        .code(1)
+        .stderr(contains(format!("out is in use by process {};", child.id())));
     child.kill().unwrap();
     child.wait().unwrap();
     // Its run trains on alone; the next comparison waits for it, and then goes on with it.
-    let mut child = start(&plan, &out);
+    let mut child = start(&plan, &out, Stdio::null());
     wait_for(&run(&here, "dcgan/one-1/checkpoints/step-10"));
-    let interrupt = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
-    assert!(interrupt.success());
+    interrupt(child.id());
     assert_eq!(child.wait().unwrap().code(), Some(130));
     assert!(first.with_extension("json").exists() && !run(&here, "dcgan/one-1.json").exists());
 
@@ -177,8 +270,47 @@ fn killed_or_interrupted_it_goes_on_where_it_was() {
 }
 
 #[test]
+fn interrupted_while_a_run_starts_it_goes_on_too() {
+    let here = playground();
+    let plan = plan(&here, "stages = [\"one\"]\nset = { threads = 1 }", DCGAN);
+    let out = here.path("out");
+    // At once the run's process listens to no signal yet, later it reads its data.
+    for pause in [0, 50, 300] {
+        let mut child = start(&plan, &out, Stdio::piped());
+        let mut said = BufReader::new(child.stderr.take().unwrap()).lines();
+        assert!(said.any(|line| line.unwrap().ends_with("1 of 2 runs")));
+        thread::sleep(Duration::from_millis(pause));
+        interrupt(child.id());
+        assert_eq!(child.wait().unwrap().code(), Some(130));
+        assert!(!run(&here, "dcgan/one-0.json").exists());
+    }
+    tandem(&["compare", &plan, "--out", &out]).assert().success().stdout(contains("failed").not());
+}
+
+#[test]
+fn a_run_that_somebody_stops_alone_has_not_ended_and_the_others_go_on() {
+    let here = playground();
+    let set = "set = { steps = 100000, checkpoint_every = 10, sample_every = 0, threads = 1, evaluate.every = 100000 }";
+    let slow = format!("{DCGAN}{set}\n");
+    let plan = plan(&here, "stages = [\"one\"]", &format!("{slow}{}", DCGAN.replace("\"DCGAN\"", "\"Quick\"")));
+    let text = fs::read_to_string(&plan).unwrap().replace("seeds = [0, 1]", "seeds = [0]");
+    fs::write(&plan, text).unwrap();
+    let out = here.path("out");
+    let child = start(&plan, &out, Stdio::piped());
+    wait_for(&run(&here, "dcgan/one-0/checkpoints/step-10"));
+    interrupt(fs::read_to_string(run(&here, "dcgan/one-0/lock")).unwrap().trim());
+    let output = child.wait_with_output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("dcgan/one-0: somebody stopped it; the others go on"), "{said}");
+    assert!(said.contains("quick/one-0: done"), "{said}");
+    assert!(said.ends_with("1 of 2 runs have not ended; the same command goes on\n"), "{said}");
+    assert!(!run(&here, "dcgan/one-0.json").exists());
+}
+
+#[test]
 fn a_wrong_plan_says_where_and_what_before_anything_is_trained() {
-    let here = Playground::default();
+    let here = playground();
     let out = here.path("out");
     let refused = |more: &str, methods: &str, says: &str| {
         let plan = plan(&here, more, methods);
@@ -201,6 +333,25 @@ fn a_wrong_plan_says_where_and_what_before_anything_is_trained() {
         &DCGAN.replace("config =", "data = [\"Faces\"]\nconfig ="),
         "method `DCGAN` names the data set `Faces`; the plan has `Digits 32`",
     );
+    let plan_of = |metrics: &str, more: &str| {
+        let path = plan(&here, more, DCGAN);
+        fs::write(&path, fs::read_to_string(&path).unwrap().replace("[\"fid\", \"kid\"]", metrics)).unwrap();
+        tandem(&["compare", &path, "--out", &out]).assert().code(2)
+    };
+    plan_of("[\"fdi\"]", "").stderr(contains("plan.toml: `metrics` holds `fdi`, expected some of fid, kid, is,"));
+    plan_of("[\"fid\"]", "set = { evaluate.metrics = [\"kid\"] }").stderr(contains(
+        "plan.toml: method `DCGAN` on `Digits 32`: `evaluate.metrics` is [\"kid\"], and the plan's `metrics` want `fid`",
+    ));
+    refused(
+        "set = { evaluate.every = 0 }",
+        DCGAN,
+        "plan.toml: method `DCGAN` on `Digits 32`: `evaluate.every` is 0, so that no run has figures",
+    );
+    refused(
+        "set = { evaluate.every = 7 }",
+        DCGAN,
+        "plan.toml: method `DCGAN` on `Digits 32`: `evaluate.every` is 7 and `steps` 6, so that no run has figures",
+    );
     refused("plateau.metric = \"is\"", DCGAN, "`plateau.metric` is `is`, which is not among `metrics`");
     // What only the run finds wrong ends the comparison too: the others would say the same.
     let plan = plan(&here, "set = { options.widht = 3 }", DCGAN);
@@ -212,10 +363,10 @@ fn a_wrong_plan_says_where_and_what_before_anything_is_trained() {
 
 #[test]
 fn every_shipped_plan_is_sound() {
-    let here = Playground::default();
+    let here = playground();
     let plans = fs::read_dir(root().join("configs/plans")).unwrap().map(|entry| entry.unwrap().path());
     let plans: Vec<String> = plans.map(|path| path.to_str().unwrap().to_owned()).collect();
-    assert!(plans.len() >= 4, "{plans:?}");
+    assert!(plans.len() >= 5, "{plans:?}");
     for plan in plans {
         tandem(&["compare", &plan, "--out", &here.path("out"), "--dry-run"])
             .assert()

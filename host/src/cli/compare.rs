@@ -3,16 +3,16 @@
 use std::{
     path::{Path, PathBuf},
     process::ExitCode,
-    sync::atomic::{AtomicBool, Ordering},
+    sync::atomic::{AtomicU32, Ordering},
 };
 
 use anyhow::Context as _;
 
-use super::{INTERRUPTED, arguments::Compare, print};
+use super::{FAILED, INTERRUPTED, arguments::Compare, print};
 use crate::compare::{self, Event, Job, Outcome, Plan, Settings};
 
-/// Set by Ctrl-C: every run saves and leaves.
-static STOP: AtomicBool = AtomicBool::new(false);
+/// How often Ctrl-C was pressed: once, and every run saves and leaves; twice, and they leave at once.
+static STOP: AtomicU32 = AtomicU32::new(0);
 
 pub(super) fn run(arguments: &Compare, plugin_path: &[PathBuf]) -> anyhow::Result<ExitCode> {
     let plan = Plan::read(&arguments.plan)?;
@@ -29,14 +29,15 @@ pub(super) fn run(arguments: &Compare, plugin_path: &[PathBuf]) -> anyhow::Resul
         retry: arguments.retry,
     };
     ctrlc::set_handler(|| {
-        if !STOP.swap(true, Ordering::Relaxed) {
-            eprintln!("stopping; every run saves first");
+        if STOP.fetch_add(1, Ordering::Relaxed) == 0 {
+            eprintln!("stopping; every run saves first; Ctrl-C again to leave without saving");
         }
     })
     .context("cannot watch for Ctrl-C")?;
+    let _hold = compare::hold(&out)?;
     // Before anything is trained: a place that cannot be written to is said at once.
     compare::write(&plan, &jobs, &out)?;
-    let finished = compare::train(&jobs, &settings, &STOP, |event| {
+    let open = compare::train(&jobs, &settings, &STOP, |event| {
         tell(event, &jobs);
         if let Event::Ended(..) = event {
             compare::write(&plan, &jobs, &out)?;
@@ -44,12 +45,16 @@ pub(super) fn run(arguments: &Compare, plugin_path: &[PathBuf]) -> anyhow::Resul
         Ok(())
     })?;
     let (text, files) = compare::write(&plan, &jobs, &out)?;
-    if !finished {
-        eprintln!("interrupted and saved; the same command goes on");
+    if open > 0 && STOP.load(Ordering::Relaxed) > 0 {
+        eprintln!("interrupted; the same command goes on");
         return Ok(ExitCode::from(INTERRUPTED));
     }
     let files = files.iter().fold(String::new(), |list, path| list + &format!("{}\n", path.display()));
     print(&format!("{text}\n{files}"))?;
+    if open > 0 {
+        eprintln!("{open} of {} runs have not ended; the same command goes on", jobs.len());
+        return Ok(ExitCode::from(FAILED));
+    }
     Ok(ExitCode::SUCCESS)
 }
 
@@ -67,8 +72,9 @@ fn tell(event: &Event<'_>, jobs: &[Job]) {
             let who = holder.map_or_else(|| "another process".into(), |pid| format!("process {pid}"));
             eprintln!("{}: waits for {who}, which trains there", job.directory.display());
         }
-        Event::Ended(job, Outcome::Done { .. }) => eprintln!("{}: done", job.directory.display()),
-        Event::Ended(job, Outcome::Failed { why }) => eprintln!("{}: failed: {why}", job.directory.display()),
+        Event::Stopped(job) => eprintln!("{}: somebody stopped it; the others go on", job.directory.display()),
+        Event::Ended(job, Outcome::Done(_)) => eprintln!("{}: done", job.directory.display()),
+        Event::Ended(job, Outcome::Failed { why, .. }) => eprintln!("{}: failed: {why}", job.directory.display()),
     }
 }
 
@@ -80,8 +86,8 @@ fn list(jobs: &[Job]) -> anyhow::Result<String> {
     let mut text = String::new();
     for job in jobs {
         let state = match Outcome::of(job)? {
-            Some(Outcome::Done { .. }) => "done".into(),
-            Some(Outcome::Failed { why }) => format!("failed: {}", why.lines().next().unwrap_or("")),
+            Some(Outcome::Done(_)) => "done".into(),
+            Some(Outcome::Failed { why, .. }) => format!("failed: {}", why.lines().next().unwrap_or("")),
             None if job.directory.join("config.toml").exists() => "begun".into(),
             None => "to do".into(),
         };

@@ -16,10 +16,22 @@ use crate::{
 
 /// Set by Ctrl-C: the run saves and leaves at the end of its step.
 static STOP: AtomicBool = AtomicBool::new(false);
+/// Set once steps are made: before it there is nothing to save.
+static TRAINS: AtomicBool = AtomicBool::new(false);
 
 pub(super) fn run(arguments: &Train, plugin_path: &[PathBuf]) -> anyhow::Result<ExitCode> {
+    if !arguments.dry_run {
+        // Before all else: reading data and real images' statistics may take minutes, in which Ctrl-C is no crash.
+        ctrlc::set_handler(interrupt).context("cannot watch for Ctrl-C")?;
+    }
     let sources = Sources::load(Some(&arguments.config), environment(), &arguments.sets)?;
-    let prepared = prepare(&sources, plugin_path)?;
+    let prepared = prepare(&sources, plugin_path);
+    // Whatever came of it: Ctrl-C reaches the plugin's process too.
+    if STOP.load(Ordering::Relaxed) {
+        eprintln!("interrupted before anything was written");
+        return Ok(ExitCode::from(INTERRUPTED));
+    }
+    let prepared = prepared?;
     if arguments.dry_run {
         print(&prepared.resolved.explain()?)?;
         print(&inspect::definition(&prepared.gan)?)?;
@@ -29,15 +41,16 @@ pub(super) fn run(arguments: &Train, plugin_path: &[PathBuf]) -> anyhow::Result<
     let out = arguments.out.clone().unwrap_or_else(|| default_out(&arguments.config));
     let mut training = Training::start(prepared, &out, arguments.resume, device, &STOP)?;
     log::also_to(training.run_dir().log_file()?);
-    ctrlc::set_handler(interrupt).context("cannot watch for Ctrl-C")?;
+    let go_on = format!("tandem train {} --out {} --resume", arguments.config.display(), out.display());
+    TRAINS.store(true, Ordering::Relaxed);
+    if STOP.load(Ordering::Relaxed) {
+        eprintln!("interrupted before the first step; go on with: {go_on}");
+        return Ok(ExitCode::from(INTERRUPTED));
+    }
     let end = training.train(&mut Screen::new())?;
     match end {
         End::Interrupted => {
-            eprintln!(
-                "interrupted and saved; go on with: tandem train {} --out {} --resume",
-                arguments.config.display(),
-                out.display()
-            );
+            eprintln!("interrupted and saved; go on with: {go_on}");
             Ok(ExitCode::from(INTERRUPTED))
         }
         End::Done | End::Plateau => {
@@ -65,7 +78,11 @@ fn interrupt() {
     if STOP.swap(true, Ordering::Relaxed) {
         std::process::exit(i32::from(INTERRUPTED));
     }
-    eprintln!("stopping after this step; Ctrl-C again to leave without saving");
+    if TRAINS.load(Ordering::Relaxed) {
+        eprintln!("stopping after this step; Ctrl-C again to leave without saving");
+    } else {
+        eprintln!("stopping before the first step; Ctrl-C again to leave at once");
+    }
 }
 
 fn summary(out: &Path, step: u64, grid: Option<&Path>) -> String {

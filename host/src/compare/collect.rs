@@ -28,8 +28,8 @@ pub(super) fn collect<'a>(plan: &Plan, jobs: &'a [Job]) -> Result<Vec<Run<'a>>, 
     let mut runs = Vec::with_capacity(jobs.len());
     for job in jobs {
         let state = match Outcome::of(job)? {
-            Some(Outcome::Done { .. }) => State::Done,
-            Some(Outcome::Failed { why }) => State::Failed(why),
+            Some(Outcome::Done(_)) => State::Done,
+            Some(Outcome::Failed { why, .. }) => State::Failed(why),
             None => State::Open,
         };
         let begun = job.directory.join("config.toml").exists();

@@ -12,7 +12,7 @@ use super::{
     CompareError,
     plan::{Plan, slug},
 };
-use crate::config::{PluginDefaults, Sources, keys};
+use crate::config::{Config, PluginDefaults, Sources, keys};
 
 /// How a run trains.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -61,6 +61,8 @@ pub struct Job {
     pub steps: u64,
     /// Whether the plan or the config says how many threads it takes.
     pub threads_set: bool,
+    /// The hash over every setting that shapes the weights, as far as config and plan say them.
+    pub hash: String,
 }
 
 impl Job {
@@ -91,9 +93,9 @@ pub fn jobs(plan: &Plan, out: &Path) -> Result<Vec<Job>, CompareError> {
                     sets.extend(of_plan.iter().cloned());
                     sets.extend([format!("stages={mode}"), format!("seed={seed}")]);
                     let config = base.join(config);
-                    let (steps, threads_set) = check(plan, &config, &sets, (method, data))?;
+                    let Checked { steps, threads_set, hash } = check(plan, &config, &sets, (method, data))?;
                     let directory = out.join(slug(&set.name)).join(slug(&named.name)).join(format!("{mode}-{seed}"));
-                    jobs.push(Job { method, data, mode, seed, config, sets, directory, steps, threads_set });
+                    jobs.push(Job { method, data, mode, seed, config, sets, directory, steps, threads_set, hash });
                 }
             }
         }
@@ -105,21 +107,48 @@ fn wrong(plan: &Plan, what: String) -> CompareError {
     CompareError::Plan { path: plan.path.clone(), what }
 }
 
-/// Reads a run's config under its settings, as the run will; says its steps, and whether it says its threads.
-fn check(
-    plan: &Plan,
-    config: &Path,
-    sets: &[String],
-    (method, data): (usize, usize),
-) -> Result<(u64, bool), CompareError> {
-    let resolved = Sources::load(Some(config), [], sets).and_then(|s| s.resolve(&PluginDefaults::default()));
-    let config = resolved.map_err(|source| CompareError::Config {
+/// What is known of a run before it is run.
+struct Checked {
+    steps: u64,
+    threads_set: bool,
+    hash: String,
+}
+
+/// Reads a run's config under its settings, as the run will, and checks that it will give the table its figures.
+fn check(plan: &Plan, config: &Path, sets: &[String], (method, data): (usize, usize)) -> Result<Checked, CompareError> {
+    let (method, data) = (&plan.methods[method].name, &plan.data[data].name);
+    let wrong_config = |source| CompareError::Config {
         path: plan.path.clone(),
-        method: plan.methods[method].name.clone(),
-        data: plan.data[data].name.clone(),
+        method: method.clone(),
+        data: data.clone(),
         source: Box::new(source),
-    })?;
-    Ok((config.config.steps, config.config.threads.is_some()))
+    };
+    let resolved = Sources::load(Some(config), [], sets).and_then(|s| s.resolve(&PluginDefaults::default()));
+    let config = resolved.map_err(wrong_config)?.config;
+    figures(&config, &plan.metrics).map_err(|why| wrong(plan, format!("method `{method}` on `{data}`: {why}")))?;
+    let hash = config.hash().map_err(wrong_config)?;
+    Ok(Checked { steps: config.steps, threads_set: config.threads.is_some(), hash })
+}
+
+/// That a run of this config will have a figure of each metric: the table would have dashes for all that was trained.
+fn figures(config: &Config, metrics: &[String]) -> Result<(), String> {
+    let Config { steps, evaluate, .. } = config;
+    if evaluate.every == 0 {
+        return Err("`evaluate.every` is 0, so that no run has figures; set it to the steps between evaluations".into());
+    }
+    if evaluate.every > *steps {
+        let every = evaluate.every;
+        return Err(format!(
+            "`evaluate.every` is {every} and `steps` {steps}, so that no run has figures; evaluate at least once"
+        ));
+    }
+    match metrics.iter().find(|metric| !evaluate.metrics.contains(metric)) {
+        Some(metric) => Err(format!(
+            "`evaluate.metrics` is {:?}, and the plan's `metrics` want `{metric}`; add it to the one or leave it out of the other",
+            evaluate.metrics
+        )),
+        None => Ok(()),
+    }
 }
 
 /// A table as arguments of `--set`, one for each of its own keys: what stands in a table below belongs together, as an

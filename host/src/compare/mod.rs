@@ -4,6 +4,7 @@
 
 mod collect;
 mod curves;
+mod each;
 mod error;
 mod grid;
 mod outcome;
@@ -16,7 +17,7 @@ mod write;
 
 pub use error::{CompareError, Unlike};
 pub use grid::{Job, Mode, jobs};
-pub use outcome::Outcome;
+pub use outcome::{Outcome, Told};
 pub use plan::Plan;
-pub use work::{Event, Settings, train};
+pub use work::{Event, Settings, hold, train};
 pub use write::write;

@@ -11,6 +11,7 @@ use serde::Deserialize;
 use toml::Table;
 
 use super::CompareError;
+use crate::config::keys::METRICS;
 
 /// A plan as its file says it; `docs/compare.md` describes each key.
 #[derive(Debug, Clone, Deserialize)]
@@ -141,6 +142,9 @@ impl Plan {
         twice("seeds", self.seeds.iter().map(ToString::to_string))?;
         twice("stages", self.stages.iter().map(|s| s.name().to_owned()))?;
         twice("metrics", self.metrics.iter().cloned())?;
+        if let Some(metric) = self.metrics.iter().find(|m| !METRICS.contains(&m.as_str())) {
+            return Err(format!("`metrics` holds `{metric}`, expected some of {}", METRICS.join(", ")));
+        }
         twice("data", self.data.iter().map(|d| slug(&d.name)))?;
         twice("methods", self.methods.iter().map(|m| slug(&m.name)))?;
         let names = || self.data.iter().map(|d| &d.name).chain(self.methods.iter().map(|m| &m.name));

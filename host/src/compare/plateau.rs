@@ -17,6 +17,8 @@ pub(super) struct Row {
     pub(super) method: String,
     /// Each mode's time to its own plateau.
     pub(super) modes: Vec<Own>,
+    /// The ratios of each seed that ended in both modes; the others are their means.
+    pub(super) seeds: Vec<Ratios>,
     /// Two stages' seconds over one stage's, each to its own plateau.
     pub(super) own_seconds: Option<Average>,
     /// The same of passes.
@@ -27,6 +29,17 @@ pub(super) struct Row {
     pub(super) same_passes: Option<Average>,
     /// Two stages' seconds for a step over one stage's.
     pub(super) step_seconds: Option<Average>,
+}
+
+/// Two stages' over one stage's for one seed, as [`Row`] has their means.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub(super) struct Ratios {
+    seed: u64,
+    own_seconds: Option<f64>,
+    own_passes: Option<f64>,
+    same_seconds: Option<f64>,
+    same_passes: Option<f64>,
+    step_seconds: Option<f64>,
 }
 
 /// A mode's way to its own plateau.
@@ -51,6 +64,10 @@ struct Curve {
 }
 
 impl Curve {
+    fn of(plan: &Plan, run: &Run<'_>, smaller: bool) -> Self {
+        Self { points: run.curve(plan.plateau_metric()), smaller, tolerance: plan.plateau.tolerance }
+    }
+
     fn best(&self) -> Option<f64> {
         let better = if self.smaller { f64::min } else { f64::max };
         self.points.iter().map(|p| p.value).reduce(better)
@@ -79,31 +96,34 @@ impl Curve {
     }
 }
 
+/// A run's best value by the metric of plateaus, and where its plateau begins.
+pub(super) fn of_run(plan: &Plan, run: &Run<'_>) -> (Option<f64>, Option<Point>) {
+    let Some(smaller) = smaller_is_better(plan.plateau_metric()) else { return (None, None) };
+    let curve = Curve::of(plan, run, smaller);
+    (curve.best(), curve.plateau(plan.plateau.hold).copied())
+}
+
 /// A row for each method on each data set; none where it is not known which values are better.
 pub(super) fn rows(plan: &Plan, runs: &[Run<'_>]) -> Vec<Row> {
-    let metric = plan.plateau_metric();
-    let Some(smaller) = smaller_is_better(metric) else { return Vec::new() };
+    let Some(smaller) = smaller_is_better(plan.plateau_metric()) else { return Vec::new() };
     let mut rows = Vec::new();
     for (data, set) in plan.data.iter().enumerate() {
         for (method, named) in plan.methods.iter().enumerate() {
             let of = |mode: Mode| {
                 let done =
                     runs.iter().filter(move |r| r.job.method == method && r.job.data == data && r.job.mode == mode);
-                let curve =
-                    |run: &Run<'_>| Curve { points: run.curve(metric), smaller, tolerance: plan.plateau.tolerance };
-                done.filter(|r| r.state == State::Done).map(|r| (r.job.seed, curve(r))).collect::<Vec<_>>()
+                let ended = done.filter(|r| r.state == State::Done);
+                ended.map(|r| (r.job.seed, Curve::of(plan, r, smaller))).collect::<Vec<_>>()
             };
             if !runs.iter().any(|r| r.job.method == method && r.job.data == data) {
                 continue;
             }
             let (one, two) = (of(Mode::One), of(Mode::Two));
-            let pairs: Vec<_> =
-                one.iter().filter_map(|(s, a)| Some((a, &two.iter().find(|(t, _)| t == s)?.1))).collect();
             let hold = plan.plateau.hold;
-            let average = |ratio: &dyn Fn(&Curve, &Curve) -> Option<f64>| {
-                let finite = pairs.iter().filter_map(|(one, two)| ratio(one, two)).filter(|r| r.is_finite());
-                Average::of(&finite.collect::<Vec<_>>())
-            };
+            let pairs = one.iter().filter_map(|(s, a)| Some((*s, a, &two.iter().find(|(t, _)| t == s)?.1)));
+            let seeds: Vec<_> = pairs.map(|(seed, one, two)| ratios(seed, one, two, hold)).collect();
+            let average =
+                |of: fn(&Ratios) -> Option<f64>| Average::of(&seeds.iter().filter_map(of).collect::<Vec<_>>());
             rows.push(Row {
                 data: set.name.clone(),
                 method: named.name.clone(),
@@ -112,11 +132,12 @@ pub(super) fn rows(plan: &Plan, runs: &[Run<'_>]) -> Vec<Row> {
                     .iter()
                     .map(|&stages| own(stages, if stages == Mode::One { &one } else { &two }, hold))
                     .collect(),
-                own_seconds: average(&|one, two| to_own(one, two, hold, |p| p.seconds)),
-                own_passes: average(&|one, two| to_own(one, two, hold, |p| p.passes)),
-                same_seconds: average(&|one, two| to_same(one, two, |p| p.seconds)),
-                same_passes: average(&|one, two| to_same(one, two, |p| p.passes)),
-                step_seconds: average(&of_a_step),
+                own_seconds: average(|r| r.own_seconds),
+                own_passes: average(|r| r.own_passes),
+                same_seconds: average(|r| r.same_seconds),
+                same_passes: average(|r| r.same_passes),
+                step_seconds: average(|r| r.step_seconds),
+                seeds,
             });
         }
     }
@@ -137,6 +158,18 @@ fn own(stages: Mode, curves: &[(u64, Curve)], hold: usize) -> Own {
         seconds: times(|p| p.seconds),
         passes: times(|p| p.passes),
         best: Average::of(&best),
+    }
+}
+
+fn ratios(seed: u64, one: &Curve, two: &Curve, hold: usize) -> Ratios {
+    let finite = |ratio: Option<f64>| ratio.filter(|r| r.is_finite());
+    Ratios {
+        seed,
+        own_seconds: finite(to_own(one, two, hold, |p| p.seconds)),
+        own_passes: finite(to_own(one, two, hold, |p| p.passes)),
+        same_seconds: finite(to_same(one, two, |p| p.seconds)),
+        same_passes: finite(to_same(one, two, |p| p.passes)),
+        step_seconds: finite(of_a_step(one, two)),
     }
 }
 

@@ -130,14 +130,26 @@ enum Value {
 
 /// What a run counts with.
 fn value(run: &Run<'_>, metric: &str, take: Take) -> Value {
-    let figures: Vec<Option<f64>> = run.evaluations.iter().filter_map(|e| Some(e.figure(metric)?.value)).collect();
-    let Some(last) = figures.last() else { return Value::None };
-    let best = |smaller: bool| figures.iter().flatten().copied().reduce(if smaller { f64::min } else { f64::max });
-    let taken = match (take, smaller_is_better(metric)) {
-        (Take::Best, Some(smaller)) => best(smaller),
-        _ => *last,
-    };
-    taken.map_or(Value::NotFinite, Value::Finite)
+    match taken(run, metric, take) {
+        Some((_, Some(value))) => Value::Finite(value),
+        Some((_, None)) => Value::NotFinite,
+        None => Value::None,
+    }
+}
+
+/// The step and the value of the evaluation that counts, the first of equals; no value where it is not finite.
+pub(super) fn taken(run: &Run<'_>, metric: &str, take: Take) -> Option<(u64, Option<f64>)> {
+    let figures = || run.evaluations.iter().filter_map(|e| Some((e.step, e.figure(metric)?.value)));
+    let last = figures().last();
+    match (take, smaller_is_better(metric)) {
+        (Take::Best, Some(smaller)) => {
+            let finite = figures().filter_map(|(step, value)| Some((step, value?)));
+            let better = |a: f64, b: f64| if smaller { a < b } else { a > b };
+            let best = finite.reduce(|best, next| if better(next.1, best.1) { next } else { best });
+            best.map(|(step, value)| (step, Some(value))).or(last)
+        }
+        _ => last,
+    }
 }
 
 fn against(one: &Cell, two: &Cell, smaller: Option<bool>) -> Option<Against> {

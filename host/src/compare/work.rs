@@ -4,21 +4,27 @@ use std::{
     collections::VecDeque,
     fs::{self, File},
     os::unix::process::{CommandExt as _, ExitStatusExt as _},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     sync::{
         Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU32, Ordering},
         mpsc,
     },
     thread,
     time::Duration,
 };
 
-use nix::{sys::signal, unistd::Pid};
+use nix::{
+    sys::signal::{self, Signal},
+    unistd::Pid,
+};
 
-use super::{CompareError, Job, Outcome};
-use crate::{config, run::RunDir};
+use super::{CompareError, Job, Outcome, Told};
+use crate::{
+    config,
+    run::{Hold, RunDir},
+};
 
 /// How the runs are trained.
 #[derive(Debug, Clone)]
@@ -40,6 +46,8 @@ pub enum Event<'a> {
     Begins(&'a Job),
     /// A run waits for a process that trains in its directory.
     Waits(&'a Job, Option<u32>),
+    /// Somebody stopped this run alone, which has not ended.
+    Stopped(&'a Job),
     /// A run ended.
     Ended(&'a Job, &'a Outcome),
 }
@@ -50,6 +58,10 @@ const GLANCE: Duration = Duration::from_millis(50);
 const USAGE: i32 = 2;
 /// Its exit code when it was told to stop and saved.
 const INTERRUPTED: i32 = 130;
+/// What ends a process that is starting and listens to no signal yet, where somebody wants it gone: it did not fail.
+const ENDS: [i32; 3] = [Signal::SIGINT as i32, Signal::SIGTERM as i32, Signal::SIGHUP as i32];
+/// Ends the name of the file with what a run said.
+const LOG: &str = ".log";
 
 enum Message<'a> {
     Says(Event<'a>),
@@ -57,37 +69,48 @@ enum Message<'a> {
     Fatal(CompareError),
 }
 
-/// Trains what is not done; `watch` is called in this thread, and may end all by its error. Returns false when `stop` was set before
-/// all was done: every run has saved then.
+/// Holds a comparison's folder: two in one would train and write the same.
+pub fn hold(out: &Path) -> Result<Hold, CompareError> {
+    fs::create_dir_all(out).map_err(CompareError::io("create", out))?;
+    Ok(Hold::take(out)?)
+}
+
+/// Trains what is not done; `watch` is called in this thread, and may end all by its error. `stop` counts how often somebody asked for
+/// the end: at the first, every run saves and leaves, at the second it leaves at once. Returns how many runs have not ended.
 pub fn train(
     jobs: &[Job],
     settings: &Settings,
-    stop: &AtomicBool,
+    stop: &AtomicU32,
     mut watch: impl FnMut(&Event<'_>) -> Result<(), CompareError>,
-) -> Result<bool, CompareError> {
+) -> Result<usize, CompareError> {
     let mut queue = VecDeque::new();
     for job in jobs {
         match Outcome::of(job)? {
-            Some(Outcome::Done { .. }) => {}
+            Some(Outcome::Done(_)) => {}
             Some(Outcome::Failed { .. }) if !settings.retry => {}
             _ => queue.push_back(job),
         }
     }
     let (queue, quit) = (Mutex::new(queue), AtomicBool::new(false));
-    let stopped = || stop.load(Ordering::Relaxed) || quit.load(Ordering::Relaxed);
+    let asked = || stop.load(Ordering::Relaxed).max(u32::from(quit.load(Ordering::Relaxed)));
     let (sender, receiver) = mpsc::channel();
     let mut first = None;
     thread::scope(|scope| {
         for _ in 0..settings.workers.max(1) {
-            let (sender, queue, stopped) = (sender.clone(), &queue, &stopped);
+            let (sender, queue, quit, asked) = (sender.clone(), &queue, &quit, &asked);
             scope.spawn(move || {
-                while !stopped() {
+                while asked() == 0 {
                     let next = queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
                     let Some(job) = next else { return };
-                    let message = match work(job, settings, &stopped, &|e| drop(sender.send(Message::Says(e)))) {
+                    let message = match work(job, settings, asked, &|e| drop(sender.send(Message::Says(e)))) {
                         Ok(Some(outcome)) => Message::Ended(job, outcome),
-                        Ok(None) => return,
-                        Err(error) => Message::Fatal(error),
+                        Ok(None) if asked() > 0 => return,
+                        Ok(None) => Message::Says(Event::Stopped(job)),
+                        Err(error) => {
+                            // Here already: else the next run would be begun before the error is told.
+                            quit.store(true, Ordering::Relaxed);
+                            Message::Fatal(error)
+                        }
                     };
                     if sender.send(message).is_err() {
                         return;
@@ -109,45 +132,81 @@ pub fn train(
             }
         }
     });
-    match first {
-        Some(error) => Err(error),
-        None => Ok(!stop.load(Ordering::Relaxed)),
+    if let Some(error) = first {
+        return Err(error);
     }
+    let mut open = 0;
+    for job in jobs {
+        open += usize::from(Outcome::of(job)?.is_none());
+    }
+    Ok(open)
 }
 
-/// Trains one run to its end; `None` when it was told to stop.
+/// Trains one run to its end; `None` when somebody stopped it first, here or it alone.
 fn work<'a>(
     job: &'a Job,
     settings: &Settings,
-    stopped: &impl Fn() -> bool,
+    asked: &impl Fn() -> u32,
     say: &impl Fn(Event<'a>),
 ) -> Result<Option<Outcome>, CompareError> {
-    let resume = job.directory.join("config.toml").exists();
-    if resume && !free(job, stopped, say)? {
+    let begun = job.directory.join("config.toml").exists();
+    if begun && !free(job, asked, say)? {
         return Ok(None);
     }
-    Outcome::clear(job)?;
+    let resume = begun && !begins_anew(job)?;
+    if begun && !resume {
+        discard(job)?;
+    }
+    let before = Outcome::clear(job)?;
     let parent = job.directory.parent().unwrap_or(&job.directory);
     fs::create_dir_all(parent).map_err(CompareError::io("create", parent))?;
     say(Event::Begins(job));
     let mut child = spawn(job, settings, resume)?;
-    let status = wait(&mut child, stopped).map_err(CompareError::io("wait for", &settings.program))?;
+    let (status, told) = wait(&mut child, asked).map_err(CompareError::io("wait for", &settings.program))?;
     let outcome = match status.code() {
-        Some(0) => Outcome::Done { sets: job.sets.clone() },
+        Some(0) => Outcome::Done(Told::now(job)),
         Some(INTERRUPTED) => return Ok(None),
-        Some(USAGE) => return Err(CompareError::Refused { run: job.directory.clone(), message: said(job, status) }),
-        _ => Outcome::Failed { why: said(job, status) },
+        None if told || status.signal().is_some_and(|signal| ENDS.contains(&signal)) => return Ok(None),
+        Some(USAGE) => {
+            // Nothing was trained: what the record says is still so.
+            if let Some(before) = before.filter(|_| resume) {
+                before.record(job)?;
+            }
+            return Err(CompareError::Refused { run: job.directory.clone(), message: said(job, status) });
+        }
+        _ => Outcome::Failed { why: said(job, status), told: Told::now(job) },
     };
     outcome.record(job)?;
     Ok(Some(outcome))
 }
 
+/// Whether a run that was begun here is of no use, so that its directory goes and it begins from nothing: it failed under settings that
+/// lead elsewhere, or it has no checkpoint to go on from. Only for what a comparison began, which its record or log tells.
+fn begins_anew(job: &Job) -> Result<bool, CompareError> {
+    if Outcome::failed_otherwise(job)? {
+        return Ok(true);
+    }
+    let run = RunDir::open(&job.directory)?;
+    Ok(job.beside(LOG).exists() && run.latest()?.is_none() && run.checkpoints()?.is_empty())
+}
+
+/// Removes a run's directory. It is out of the way at once: one that is removed in part is neither a run nor empty.
+fn discard(job: &Job) -> Result<(), CompareError> {
+    let aside = job.beside(".old");
+    let remove = || fs::remove_dir_all(&aside).map_err(CompareError::io("remove", &aside));
+    if aside.exists() {
+        remove()?;
+    }
+    fs::rename(&job.directory, &aside).map_err(CompareError::io("move aside", &job.directory))?;
+    remove()
+}
+
 /// Waits while another process trains in the run's directory, as a worker does whose comparison was killed. False when told to stop.
-fn free<'a>(job: &'a Job, stopped: &impl Fn() -> bool, say: &impl Fn(Event<'a>)) -> Result<bool, CompareError> {
+fn free<'a>(job: &'a Job, asked: &impl Fn() -> u32, say: &impl Fn(Event<'a>)) -> Result<bool, CompareError> {
     let run = RunDir::open(&job.directory)?;
     let mut told = false;
     while let Some(holder) = run.in_use()? {
-        if stopped() {
+        if asked() > 0 {
             return Ok(false);
         }
         if !std::mem::replace(&mut told, true) {
@@ -159,9 +218,9 @@ fn free<'a>(job: &'a Job, stopped: &impl Fn() -> bool, say: &impl Fn(Event<'a>))
 }
 
 fn spawn(job: &Job, settings: &Settings, resume: bool) -> Result<Child, CompareError> {
-    let log = job.beside(".log");
+    let log = job.beside(LOG);
     let log = File::create(&log).map_err(CompareError::io("create", &log))?;
-    let other = log.try_clone().map_err(CompareError::io("use", job.beside(".log")))?;
+    let other = log.try_clone().map_err(CompareError::io("use", job.beside(LOG)))?;
     let mut command = Command::new(&settings.program);
     for place in &settings.plugin_path {
         command.arg("--plugin-path").arg(place);
@@ -186,15 +245,16 @@ fn spawn(job: &Job, settings: &Settings, resume: bool) -> Result<Child, CompareE
     command.spawn().map_err(CompareError::io("start", &settings.program))
 }
 
-/// Waits for a run; tells it to save and leave when told to stop.
-fn wait(child: &mut Child, stopped: &impl Fn() -> bool) -> std::io::Result<ExitStatus> {
-    let mut told = false;
+/// Waits for a run, and tells it to save and leave as often as that was asked for; says whether it was told.
+fn wait(child: &mut Child, asked: &impl Fn() -> u32) -> std::io::Result<(ExitStatus, bool)> {
+    let mut told = 0;
     loop {
         if let Some(status) = child.try_wait()? {
-            return Ok(status);
+            return Ok((status, told > 0));
         }
-        if stopped() && !std::mem::replace(&mut told, true) {
-            signal::kill(Pid::from_raw(child.id() as i32), signal::Signal::SIGINT)?;
+        if told < asked() {
+            told += 1;
+            signal::kill(Pid::from_raw(child.id() as i32), Signal::SIGINT)?;
         }
         thread::sleep(GLANCE);
     }
@@ -202,7 +262,7 @@ fn wait(child: &mut Child, stopped: &impl Fn() -> bool) -> std::io::Result<ExitS
 
 /// The error at the end of a run's log, or how its process ended.
 fn said(job: &Job, status: ExitStatus) -> String {
-    let log = fs::read_to_string(job.beside(".log")).unwrap_or_default();
+    let log = fs::read_to_string(job.beside(LOG)).unwrap_or_default();
     let error = log.rfind("error: ").map(|at| log[at + "error: ".len()..].trim().to_owned());
     match (error, status.signal()) {
         (_, Some(signal)) => format!("its process was ended by signal {signal}"),

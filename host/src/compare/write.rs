@@ -15,6 +15,7 @@ use super::{
     CompareError, Job,
     collect::collect,
     curves::{self, Against, Curve},
+    each::{Each, each},
     plan::{Plan, slug},
     plateau, table,
 };
@@ -26,6 +27,7 @@ struct Results {
     #[serde(flatten)]
     table: table::Table,
     plateau: Plateaus,
+    runs: Vec<Each>,
     curves: Vec<Curve>,
 }
 
@@ -35,6 +37,13 @@ struct Plateaus {
     tolerance: f64,
     hold: usize,
     rows: Vec<plateau::Row>,
+}
+
+impl Plateaus {
+    /// Whether a run has ended that may have one.
+    fn any(&self) -> bool {
+        self.rows.iter().any(|row| row.modes.iter().any(|own| own.runs > 0))
+    }
 }
 
 /// Writes tables and curves over the runs as they are now into `out`; gives the Markdown table's text and the files.
@@ -48,6 +57,7 @@ pub fn write(plan: &Plan, jobs: &[Job], out: &Path) -> Result<(String, Vec<PathB
             hold: plan.plateau.hold,
             rows: plateau::rows(plan, &runs),
         },
+        runs: each(plan, &runs),
         curves: curves::curves(plan, &runs),
     };
     fs::create_dir_all(out.join("curves")).map_err(CompareError::io("create", out.join("curves")))?;

@@ -41,6 +41,10 @@ const PANEL: (i32, i32) = (340, 250);
 /// Height of title and legend, and of the words under the lowest panels.
 const HEAD: i32 = 62;
 const FOOT: i32 = 26;
+/// Sizes of the title's letters, and the height of a further line of small ones.
+const LARGE: i32 = 17;
+const SMALL: i32 = 12;
+const LINE: i32 = 16;
 const MARGIN: i32 = 14;
 /// Panels side by side at most.
 const COLUMNS: usize = 4;
@@ -63,13 +67,14 @@ pub fn encode_panels(title: &str, x_label: &str, panels: &[Panel]) -> Result<(Ve
     }
     let columns = ((panels.len() as f64).sqrt().ceil() as usize).min(COLUMNS);
     let rows = panels.len().div_ceil(columns) as i32;
-    let size = ((columns as i32 * PANEL.0 + 2 * MARGIN) as u32, (rows * PANEL.1 + HEAD + FOOT) as u32);
+    let title = Title::fit(title, columns as i32 * PANEL.0)?;
+    let size = ((columns as i32 * PANEL.0 + 2 * MARGIN) as u32, (rows * PANEL.1 + title.head() + FOOT) as u32);
     let logarithmic = wide(panels);
     let large = (size.0 as usize * SCALE as usize, size.1 as usize * SCALE as usize);
     let mut pixels = vec![0; large.0 * large.1 * 3];
     {
         let area = BitMapBackend::with_buffer(&mut pixels, (large.0 as u32, large.1 as u32)).into_drawing_area();
-        Drawing { scale: SCALE, columns, logarithmic }.all(&area, title, x_label, panels)?;
+        Drawing { scale: SCALE, columns, logarithmic }.all(&area, &title, x_label, panels)?;
         area.present().map_err(plot_error)?;
     }
     let small = average(&pixels, large.0);
@@ -77,12 +82,64 @@ pub fn encode_panels(title: &str, x_label: &str, panels: &[Panel]) -> Result<(Ve
     let mut svg = String::new();
     {
         let area = SVGBackend::with_string(&mut svg, size).into_drawing_area();
-        Drawing { scale: 1, columns, logarithmic }.all(&area, title, x_label, panels)?;
+        Drawing { scale: 1, columns, logarithmic }.all(&area, &title, x_label, panels)?;
         area.present().map_err(plot_error)?;
     }
     // The built-in font has no name outside.
     let named = svg.replace(&format!("font-family=\"{FONT}\""), "font-family=\"DejaVu Sans, Verdana, sans-serif\"");
     Ok((png, named))
+}
+
+/// A title broken into lines.
+struct Title {
+    lines: Vec<String>,
+    size: i32,
+}
+
+impl Title {
+    /// A long one is written smaller, and then on more lines, before it is cut by the edge.
+    fn fit(text: &str, width: i32) -> Result<Self, ImageError> {
+        for size in (SMALL..=LARGE).rev() {
+            if letters(text, size)? <= width {
+                return Ok(Self { lines: vec![text.to_owned()], size });
+            }
+        }
+        let (mut lines, mut line) = (Vec::new(), String::new());
+        for word in text.split(' ') {
+            let longer = if line.is_empty() { word.to_owned() } else { format!("{line} {word}") };
+            if letters(&longer, SMALL)? <= width {
+                line = longer;
+                continue;
+            }
+            // A word that is wider than a line is broken anywhere.
+            if !line.is_empty() {
+                lines.push(std::mem::take(&mut line));
+            }
+            for letter in word.chars() {
+                line.push(letter);
+                if letters(&line, SMALL)? > width && line.chars().count() > 1 {
+                    line.pop();
+                    lines.push(std::mem::replace(&mut line, letter.to_string()));
+                }
+            }
+        }
+        lines.push(line);
+        Ok(Self { lines, size: SMALL })
+    }
+
+    /// What the lines after the first add to the height.
+    fn more(&self) -> i32 {
+        (self.lines.len() as i32 - 1) * LINE
+    }
+
+    fn head(&self) -> i32 {
+        HEAD + self.more()
+    }
+}
+
+/// The width of a text in letters of this size.
+fn letters(text: &str, size: i32) -> Result<i32, ImageError> {
+    Ok((FONT, f64::from(size)).into_font().box_size(text).map_err(plot_error)?.0 as i32)
 }
 
 /// How large and in how many columns.
@@ -113,21 +170,18 @@ impl Drawing {
     fn all<DB: DrawingBackend>(
         &self,
         area: &DrawingArea<DB, Shift>,
-        title: &str,
+        title: &Title,
         x_label: &str,
         panels: &[Panel],
     ) -> Result<(), ImageError> {
         area.fill(&WHITE).map_err(plot_error)?;
-        let mut size = 17;
         let width = area.dim_in_pixel().0 as i32;
-        // A long name is written smaller before it is cut by the edge.
-        while size > 9 && self.width(area, title, size)? > width - self.px(2 * MARGIN) {
-            size -= 1;
+        for (at, line) in (0..).zip(&title.lines) {
+            let at = (self.px(MARGIN), self.px(12 + at * LINE));
+            area.draw(&Text::new(line.clone(), at, self.font(title.size, INK))).map_err(plot_error)?;
         }
-        let at = (self.px(MARGIN), self.px(12));
-        area.draw(&Text::new(title.to_owned(), at, self.font(size, INK))).map_err(plot_error)?;
-        self.legend(area, panels)?;
-        let (_, body) = area.split_vertically(self.px(HEAD));
+        self.legend(area, self.px(38 + title.more()), panels)?;
+        let (_, body) = area.split_vertically(self.px(title.head()));
         let (body, foot) = body.split_vertically(body.dim_in_pixel().1 as i32 - self.px(FOOT));
         let body = body.margin(0, 0, self.px(MARGIN), self.px(MARGIN));
         let rows = panels.len().div_ceil(self.columns);
@@ -152,14 +206,19 @@ impl Drawing {
     }
 
     /// Every name once.
-    fn legend<DB: DrawingBackend>(&self, area: &DrawingArea<DB, Shift>, panels: &[Panel]) -> Result<(), ImageError> {
+    fn legend<DB: DrawingBackend>(
+        &self,
+        area: &DrawingArea<DB, Shift>,
+        top: i32,
+        panels: &[Panel],
+    ) -> Result<(), ImageError> {
         let mut names: Vec<(&str, usize)> = Vec::new();
         for band in panels.iter().flat_map(|p| &p.bands) {
             if !names.iter().any(|(name, _)| *name == band.name) {
                 names.push((&band.name, band.colour));
             }
         }
-        let (mut left, top) = (self.px(MARGIN), self.px(38));
+        let mut left = self.px(MARGIN);
         for (name, colour) in names {
             let bar = [(left, top + self.px(5)), (left + self.px(18), top + self.px(8))];
             area.draw(&Rectangle::new(bar, COLOURS[colour % COLOURS.len()].filled())).map_err(plot_error)?;
@@ -284,6 +343,24 @@ mod tests {
         assert!(svg.starts_with("<svg width=\"708\" height=\"588\""), "{}", &svg[..80]);
         assert!(svg.contains("one stage") && !svg.contains(FONT));
         assert_eq!(svg.matches("<polygon").count(), 3);
+    }
+
+    #[test]
+    fn a_long_title_takes_more_lines_and_none_is_cut() {
+        font::ready().unwrap();
+        let name = "KID (inception-2015-12-05, n=10000 in 100x1000 against 202599 of img_align_celeba, 64x64 into the extractor, uint8), CelebA";
+        let title = Title::fit(name, PANEL.0).unwrap();
+        assert!(title.lines.len() > 1, "{:?}", title.lines);
+        assert_eq!(title.lines.join(" "), name);
+        let fits = |title: &Title| title.lines.iter().all(|l| letters(l, title.size).unwrap() <= PANEL.0);
+        assert!(fits(&title), "{:?}", title.lines);
+        let word = Title::fit(&"m".repeat(100), PANEL.0).unwrap();
+        assert!(fits(&word) && word.lines.concat().len() == 100, "{:?}", word.lines);
+        assert_eq!(Title::fit("FID", PANEL.0).unwrap().lines, ["FID"]);
+        // The picture is as much higher.
+        let height =
+            |title: &str| decode_png(&encode_panels(title, "seconds", &[panel("A", &[1.0, 2.0])]).unwrap().0).1;
+        assert_eq!(height(name) as i32, height("FID") as i32 + title.more());
     }
 
     #[test]

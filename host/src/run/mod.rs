@@ -36,6 +36,19 @@ pub fn replace(path: &Path, content: &[u8]) -> Result<(), RunError> {
     write::replace(path, content)
 }
 
+/// A folder of runs that this process alone works on, until this is dropped.
+#[derive(Debug)]
+pub struct Hold {
+    _lock: lock::Lock,
+}
+
+impl Hold {
+    /// Of a folder that is there; the error says which process has it.
+    pub fn take(folder: &Path) -> Result<Self, RunError> {
+        Ok(Self { _lock: lock::Lock::take(folder)? })
+    }
+}
+
 const CONFIG: &str = "config.toml";
 const DEFINITION: &str = "definition.json";
 const PLUGIN: &str = "plugin.json";

@@ -61,6 +61,16 @@ pub enum SessionError {
     /// What was to be evaluated cannot be.
     #[error("cannot evaluate: {0}")]
     Evaluation(String),
+    /// An evaluation while training, whatever was wrong: the run began, so its settings could be read, and it is the run that failed.
+    #[error("the evaluation after step {step} failed: {source}; {safe}")]
+    Evaluating {
+        /// The steps that were done.
+        step: u64,
+        /// What was wrong.
+        source: Box<SessionError>,
+        /// Which checkpoint is still good.
+        safe: String,
+    },
     /// A network.
     #[error(transparent)]
     Network(#[from] NetworkError),
@@ -141,7 +151,12 @@ impl SessionError {
                         | ExportError::Foreign { .. }
                         | ExportError::Misfit { .. }
                 )
-        ) || matches!(self, Self::Run(RunError::Exists { .. } | RunError::Changed { .. } | RunError::NoRun { .. }))
+        ) || matches!(
+            self,
+            Self::Run(
+                RunError::Exists { .. } | RunError::Changed { .. } | RunError::NoRun { .. } | RunError::Beyond { .. }
+            )
+        )
     }
 }
 

@@ -285,7 +285,12 @@ impl<'a> Training<'a> {
         finish(self.trainer.settings().device);
         self.clock.stop();
         let step = self.trainer.step();
-        let (found, images, passes) = evaluations.evaluate(&self.trainer, &self.config)?;
+        let (found, images, passes) = match evaluations.evaluate(&self.trainer, &self.config) {
+            Ok(found) => found,
+            Err(source) => {
+                return Err(SessionError::Evaluating { step, source: Box::new(source), safe: self.last_good() });
+            }
+        };
         watch.evaluated(step, &found);
         if let Some(board) = &mut self.board {
             board::add_figures(board, step, &found.figures)?;

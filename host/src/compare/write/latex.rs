@@ -1,4 +1,4 @@
-//! The table for a paper: needs `booktabs`.
+//! The tables for a paper, cells and time to plateau: they need `booktabs`.
 
 use std::fmt::Write as _;
 
@@ -6,7 +6,10 @@ use super::{
     Results,
     numbers::{decimals, first_line, heading, spread},
 };
-use crate::compare::{Mode, table::Cell};
+use crate::{
+    compare::{Mode, plateau, statistics::Average, table::Cell},
+    report::number,
+};
 
 pub(super) fn page(results: &Results) -> String {
     let table = &results.table;
@@ -37,7 +40,49 @@ pub(super) fn page(results: &Results) -> String {
             .collect();
         let _ = writeln!(text, "{} & {} & {} \\\\", escape(&row.method), row.stages, cells.join(" & "));
     }
-    text + "\\bottomrule\n\\end{tabular}\n"
+    text += "\\bottomrule\n\\end{tabular}\n";
+    plateaus(&mut text, results);
+    text
+}
+
+/// A second table, after a gap.
+fn plateaus(text: &mut String, results: &Results) {
+    let plateau = &results.plateau;
+    if !plateau.any() {
+        return;
+    }
+    let _ = writeln!(
+        text,
+        "\n\\par\\bigskip\n% Time to plateau by {}: the first evaluation within {} % of the run's best that {} more follow.\n\
+         % Ratios are two stages' over one stage's: to each one's own plateau, to the same value, and of a step.\n\
+         \\begin{{tabular}}{{ll{}}}\n\\toprule",
+        heading(&plateau.metric),
+        number(plateau.tolerance * 100.0),
+        plateau.hold,
+        "c".repeat(7)
+    );
+    *text += "Data & Method & two (s) & one (s) & own, time & own, passes & same, time & same, passes & step, time \\\\\n\\midrule\n";
+    for row in &plateau.rows {
+        let ratios = [row.own_seconds, row.own_passes, row.same_seconds, row.same_passes, row.step_seconds];
+        let times = [Mode::Two, Mode::One].map(|mode| time(row, mode));
+        let cells: Vec<String> = times.into_iter().chain(ratios.map(ratio)).collect();
+        let _ = writeln!(text, "{} & {} & {} \\\\", escape(&row.data), escape(&row.method), cells.join(" & "));
+    }
+    *text += "\\bottomrule\n\\end{tabular}\n";
+}
+
+fn time(row: &plateau::Row, mode: Mode) -> String {
+    let Some(own) = row.modes.iter().find(|own| own.stages == mode) else { return "/".into() };
+    match &own.seconds {
+        Some(mean) if mean.n < own.runs => format!("${}$ ({} of {})", spread(mean, 1, " \\pm "), mean.n, own.runs),
+        Some(mean) => format!("${}$", spread(mean, 1, " \\pm ")),
+        None if own.runs > 0 => "not reached".into(),
+        None => "--".into(),
+    }
+}
+
+fn ratio(ratio: Option<Average>) -> String {
+    ratio.map_or_else(|| "--".into(), |mean| format!("${}$ ({})", spread(&mean, 2, " \\pm "), mean.n))
 }
 
 fn cell(cell: &Cell, stages: Mode, decimals: usize, seeds: usize) -> String {
@@ -71,6 +116,10 @@ fn escape(text: &str) -> String {
             '\\' => out += "\\textbackslash{}",
             '~' => out += "\\textasciitilde{}",
             '^' => out += "\\textasciicircum{}",
+            // In LaTeX's usual encoding these letters are others.
+            '|' => out += "\\textbar{}",
+            '<' => out += "\\textless{}",
+            '>' => out += "\\textgreater{}",
             '†' => out += "$\\dagger$",
             '#' | '$' | '%' | '&' | '_' | '{' | '}' => out.extend(['\\', c]),
             c => out.push(c),
@@ -86,5 +135,6 @@ mod tests {
     #[test]
     fn names_are_text_to_latex() {
         assert_eq!(escape("DCGAN† 50% a_b"), "DCGAN$\\dagger$ 50\\% a\\_b");
+        assert_eq!(escape("a|b <c>"), "a\\textbar{}b \\textless{}c\\textgreater{}");
     }
 }

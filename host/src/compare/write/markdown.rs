@@ -90,7 +90,7 @@ fn cell(table: &Table, row: &Row, cell: &Cell, decimals: usize) -> String {
 
 fn plateaus(text: &mut String, results: &Results) {
     let plateau = &results.plateau;
-    if plateau.rows.iter().all(|row| row.modes.iter().all(|own| own.runs == 0)) {
+    if !plateau.any() {
         return;
     }
     let _ = writeln!(
