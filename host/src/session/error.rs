@@ -138,7 +138,10 @@ impl SessionError {
                     ExportError::Argument { .. }
                         | ExportError::Exists { .. }
                         | ExportError::Foreign { .. }
+                        | ExportError::Unlisted { .. }
                         | ExportError::Misfit { .. }
+                        | ExportError::Values { .. }
+                        | ExportError::Pickled { .. }
                 )
         ) || matches!(self, Self::Run(RunError::Exists { .. } | RunError::Changed { .. } | RunError::NoRun { .. }))
     }

@@ -15,6 +15,7 @@ use tch::{Device, Kind, Tensor};
 
 pub(super) use during::{Evaluations, done};
 pub use during::{Line, Passes};
+pub(super) use images::name_of;
 pub use images::{Against, Images, folder_to_evaluate, real_images};
 pub use real::cache_directory;
 
