@@ -220,7 +220,7 @@ pub fn name(op: &Op) -> Option<&str> {
 }
 
 /// Whether a name can stand in files, on command lines and in messages as it is.
-pub(crate) fn is_legal_name(name: &str) -> bool {
+pub fn is_legal_name(name: &str) -> bool {
     let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
     !name.is_empty() && name.len() <= MAX_NAME && name.chars().all(legal)
 }

@@ -23,6 +23,31 @@ pub enum OptionKind {
     Flag,
 }
 
+impl OptionKind {
+    /// Whether it can be declared at all: plain choices, ends that are finite and in order.
+    pub(crate) fn is_legal(&self) -> bool {
+        match self {
+            Self::Choice(choices) => choices.iter().all(|c| is_plain(c)),
+            Self::Integer(low, high) => low <= high,
+            Self::Number(low, high) => low.is_finite() && high.is_finite() && low <= high,
+            Self::Flag => true,
+        }
+    }
+
+    /// Whether it may be this value.
+    #[expect(clippy::cast_precision_loss, reason = "an option's integer is small")]
+    pub(crate) fn allows(&self, value: &Value) -> bool {
+        match (self, value) {
+            (Self::Choice(choices), Value::Text(text)) => choices.contains(text),
+            (Self::Integer(low, high), Value::Int(i)) => (low..=high).contains(&i),
+            (Self::Number(low, high), Value::Float(x)) => (low..=high).contains(&x),
+            (Self::Number(low, high), Value::Int(i)) => (low..=high).contains(&&(*i as f64)),
+            (Self::Flag, Value::Bool(_)) => true,
+            _ => false,
+        }
+    }
+}
+
 impl Display for OptionKind {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
@@ -34,6 +59,19 @@ impl Display for OptionKind {
             Self::Flag => f.write_str("true or false"),
         }
     }
+}
+
+/// Most bytes of a choice.
+const LONGEST: usize = 64;
+
+/// What a choice is, for messages.
+pub(crate) const PLAIN: &str = "1 to 64 letters, digits, `_`, `-`, `.`, `+` and spaces between them";
+
+/// Whether a text may be a choice. What a plugin says reaches configs, tables, cards and the programs that exports are, and
+/// must mean nothing in any of them.
+pub(crate) fn is_plain(text: &str) -> bool {
+    let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '+' | ' ');
+    (1..=LONGEST).contains(&text.len()) && text.trim() == text && text.chars().all(legal)
 }
 
 /// One option of a plugin: what the schema shows.
@@ -81,11 +119,20 @@ impl Options {
         self.images
     }
 
-    /// One of a few texts, each of which starts with a letter: `-110` would be a number in a config.
+    /// One of a few texts, each of at most 64 letters, digits and `_-.+ `, as it stands in configs, file names and exported
+    /// programs. Each starts with a letter: `-110` would be a number in a config.
     pub fn choice(&self, name: &str, help: &str, choices: &[&str], default: &str) -> Result<String, Error> {
         if let Some(odd) = choices.iter().find(|c| !c.starts_with(|first: char| first.is_ascii_alphabetic())) {
             return Err(Error::new(format!(
                 "option `{name}` is declared with the choice {odd:?}; it must start with a letter"
+            )));
+        }
+        if let Some(odd) = choices.iter().find(|c| !is_plain(c)) {
+            return Err(Error::new(format!("option `{name}` is declared with the choice {odd:?}; it must be {PLAIN}")));
+        }
+        if !choices.contains(&default) {
+            return Err(Error::new(format!(
+                "option `{name}` is declared with the default {default:?}, which is not among its choices {choices:?}"
             )));
         }
         let kind = OptionKind::Choice(choices.iter().map(|&c| c.to_owned()).collect());
@@ -97,6 +144,12 @@ impl Options {
 
     /// An integer within a range.
     pub fn integer(&self, name: &str, help: &str, range: RangeInclusive<i64>, default: i64) -> Result<i64, Error> {
+        if !range.contains(&default) {
+            let (low, high) = (range.start(), range.end());
+            return Err(Error::new(format!(
+                "option `{name}` is declared with the range {low} to {high} and the default {default}, which is not between"
+            )));
+        }
         let kind = OptionKind::Integer(*range.start(), *range.end());
         self.read(name, help, kind, Value::Int(default), |v| match v {
             Value::Int(i) if range.contains(i) => Some(*i),
@@ -191,6 +244,24 @@ mod tests {
         assert_eq!(
             options(&[]).choice("coding", "", &["binary", "-110"], "binary").unwrap_err().to_string(),
             r#"option `coding` is declared with the choice "-110"; it must start with a letter"#
+        );
+        let declared = |choices: &[&str], default: &str| {
+            options(&[]).choice("style", "", choices, default).map_err(|e| e.to_string())
+        };
+        let quotes = "soft\"\"\"\nimport os";
+        assert_eq!(
+            declared(&[quotes], quotes).unwrap_err(),
+            format!("option `style` is declared with the choice {quotes:?}; it must be {PLAIN}")
+        );
+        assert!(declared(&[&"a".repeat(65)], "").unwrap_err().contains("1 to 64 letters"));
+        assert_eq!(
+            declared(&["soft", "hard"], "medium").unwrap_err(),
+            r#"option `style` is declared with the default "medium", which is not among its choices ["soft", "hard"]"#
+        );
+        assert_eq!(declared(&["wgan-gp 1.5+", "b"], "b"), Ok("b".into()));
+        assert_eq!(
+            options(&[]).integer("width", "", 1..=8, 9).unwrap_err().to_string(),
+            "option `width` is declared with the range 1 to 8 and the default 9, which is not between"
         );
         let o = options(&[("width", Value::Int(0)), ("nrom", Value::Text("batch".into()))]);
         assert_eq!(

@@ -4,7 +4,8 @@
 
 Each FOLDER is what `tandem export` wrote with `--to pytorch`, `onnx` or `flax`; which one, its files tell. Its
 check.safetensors holds inputs by name and the host's output, `images` or `scores`. An ONNX model is also checked by
-onnx.checker and run on another number of samples.
+onnx.checker and run on another number of samples; a program's comments are held to the shapes that its values have; and
+the card's front matter to what hubs read, where PyYAML is there.
 Prints a line each; exit code 0: all are within the tolerance; 1: one is not; 2: one cannot be used.
 """
 
@@ -12,10 +13,12 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import ModuleType
+from types import FrameType, ModuleType
+from typing import Any
 
 import numpy as np
 from safetensors.numpy import load_file
@@ -33,13 +36,94 @@ def program(folder: Path) -> tuple[str, ModuleType]:
     return file.stem, module
 
 
+class Comments:
+    """Within it, every line of a program that says a shape is held to it: `x = self.conv(x)  # [N, 4, 4, 16]`."""
+
+    SHAPE = re.compile(r"^\s+(?:(\w+) = |return ).*  # \[([N\d, ]*)\]$")
+
+    def __init__(self, file: str, batch: int) -> None:
+        self.file, self.batch, self.held = file, batch, 0
+        self.lines = Path(file).read_text().splitlines()
+
+    def __enter__(self) -> Comments:
+        sys.settrace(self.called)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        sys.settrace(None)
+        if error[0] is None and not self.held:
+            raise ValueError(f"no line of {self.file} says a shape")
+
+    def called(self, frame: FrameType, event: str, argument: Any) -> Any:
+        if frame.f_code.co_filename != self.file:
+            return None
+        done: list[int] = []
+
+        def step(frame: FrameType, event: str, argument: Any) -> Any:
+            if done and event in ("line", "return"):
+                self.hold(done.pop(), frame.f_locals, argument)
+            if event == "line":
+                done.append(frame.f_lineno)
+            return step
+
+        return step
+
+    def hold(self, line: int, variables: dict[str, Any], returned: Any) -> None:
+        said = self.SHAPE.match(self.lines[line - 1])
+        value = returned if said and said[1] is None else said and variables[said[1]]
+        if said is None or value is None:
+            return
+        self.held += 1
+        shape = tuple(self.batch if size == "N" else int(size) for size in said[2].split(", ") if size)
+        if shape != tuple(value.shape):
+            raise ValueError(f"{self.file}:{line}: the comment says {shape}, it is {tuple(value.shape)}")
+
+
+def held(module: ModuleType, inputs: Inputs) -> Comments:
+    assert module.__file__
+    return Comments(module.__file__, len(next(iter(inputs.values()))))
+
+
+def check_card(folder: Path) -> None:
+    """The front matter is YAML that says what hubs want of it."""
+    try:
+        import yaml
+    except ImportError:
+        return
+    _, head, _ = (folder / "README.md").read_text().split("---\n", 2)
+    card = yaml.safe_load(head)
+    conditional = "labels" in load_file(folder / "check.safetensors")
+    task = card.get("pipeline_tag")
+    good = (
+        isinstance(card["license"], str)
+        and (card["license"] != "other" or isinstance(card["license_name"], str))
+        and card["library_name"] in ("pytorch", "onnx", "flax")
+        and all(isinstance(tag, str) for tag in card["tags"])
+        and (task == "unconditional-image-generation" if is_generator(folder) and not conditional else task is None)
+    )
+    for model in card.get("model-index", []):
+        good = good and isinstance(model["name"], str)
+        for result in model["results"]:
+            dataset, metrics = result["dataset"], result["metrics"]
+            texts = [result["task"]["type"], dataset["name"], dataset["type"], *(m[k] for m in metrics for k in ("type", "name"))]
+            good = good and metrics and all(isinstance(text, str) for text in texts)
+            good = good and all(isinstance(metric["value"], (int, float)) for metric in metrics)
+    if not good:
+        raise ValueError(f"the card's front matter is not what hubs read: {card}")
+
+
+def is_generator(folder: Path) -> bool:
+    return "images" in load_file(folder / "check.safetensors")
+
+
 def with_pytorch(folder: Path, inputs: Inputs) -> np.ndarray:
     import torch
 
     torch.set_num_threads(1)
     _, module = program(folder)
-    with torch.no_grad():
-        return module.load()(*(torch.from_numpy(value) for value in inputs.values())).numpy()
+    network = module.load()
+    with torch.no_grad(), held(module, inputs):
+        return network(*(torch.from_numpy(value) for value in inputs.values())).numpy()
 
 
 def with_flax(folder: Path, inputs: Inputs) -> np.ndarray:
@@ -47,7 +131,9 @@ def with_flax(folder: Path, inputs: Inputs) -> np.ndarray:
 
     name, module = program(folder)
     apply = jax.jit(getattr(module, name.capitalize())().apply)
-    return np.asarray(apply(module.load(), *inputs.values()))
+    variables = module.load()
+    with held(module, inputs):
+        return np.asarray(apply(variables, *inputs.values()))
 
 
 def with_onnx(folder: Path, inputs: Inputs) -> np.ndarray:
@@ -93,6 +179,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     code = 0
     for folder in args.folders:
         try:
+            check_card(folder)
             found = difference(folder)
         except Exception as error:  # whatever an exported program may do wrong
             print(f"{folder}: {type(error).__name__}: {error}", file=sys.stderr)

@@ -5,7 +5,7 @@
 use std::{collections::BTreeSet, fs, path::Path, thread};
 
 use predicates::{prelude::PredicateBooleanExt as _, str::contains};
-use safetensors::SafeTensors;
+use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use tandem_tests::{Playground, python_with, root, tandem};
 
 /// Every shipped method in each of its variants; with `D` the discriminator is exported too.
@@ -129,7 +129,10 @@ fn an_export_is_a_folder_to_upload() {
     );
     let card = String::from_utf8(here.read("out/README.md")).unwrap();
     for words in [
-        "---\nlicense: cc-by-4.0\nlibrary_name: pytorch\npipeline_tag: unconditional-image-generation\ntags:\n- gan\n",
+        "---\nlicense: \"cc-by-4.0\"\nlibrary_name: pytorch\npipeline_tag: unconditional-image-generation\ntags:\n- \"gan\"\n",
+        "model-index:\n- name: \"Generator of dcgan\"\n  results:\n  - task:\n      type: unconditional-image-generation\n",
+        "    dataset:\n      name: \"digits\"\n      type: \"digits\"\n    metrics:\n    - type: \"fid\"\n      value: 12.5\n      \
+         name: \"fid-digits\"\n---\n",
         "![Samples](samples.png)",
         "| fid-digits | 12.5 |",
         "from generator import load",
@@ -156,8 +159,131 @@ fn an_export_is_a_folder_to_upload() {
     for (name, view) in saved.iter() {
         assert_eq!(view.data(), live.tensor(name).unwrap().data(), "{name}");
     }
+    // What somebody else put there is not replaced.
+    fs::create_dir(here.path("out/generator")).unwrap();
+    fs::write(here.path("out/generator/thesis.tex"), "years").unwrap();
+    tandem(&[&again[..], &["--force"]].concat())
+        .assert()
+        .code(2)
+        .stderr(contains("holds `generator`, which no export wrote"));
+    assert_eq!(here.read("out/generator/thesis.tex"), b"years");
     // Nothing unfinished is left beside it.
     assert_eq!(names(Path::new(&out).parent().unwrap().to_str().unwrap()), ["config.toml", "out", "run"]);
+}
+
+#[test]
+fn what_a_run_says_stays_words_and_its_folders_stay_at_home() {
+    let here = Playground::new("");
+    let secret = ["--set", "data.cache=/srv/secret/cache", "--set", "evaluate.extractor=/srv/secret/net.pt"];
+    here.train("run", &secret).assert().success();
+    let (run, out) = (here.path("run"), here.path("out"));
+    let export =
+        || tandem(&["export", &run, "--to", "flax", "--out", &out, "--force", "--license", "Lab-1.0"]).assert();
+    export().success();
+    for name in names(&out) {
+        let text = String::from_utf8_lossy(&here.read(&format!("out/{name}"))).into_owned();
+        assert!(!text.contains("secret"), "{name}");
+    }
+    let card = String::from_utf8(here.read("out/README.md")).unwrap();
+    assert!(card.starts_with("---\nlicense: other\nlicense_name: \"lab-1.0\"\n"), "{card}");
+    assert!(!card.contains("model-index"), "no metrics, no index");
+
+    // Runs come from other machines, too: what was changed in them is refused, before it is anybody's program.
+    let weights = here.path("run/checkpoints/step-6/generator_ema.safetensors");
+    let whole = fs::read(&weights).unwrap();
+    let at = whole.windows(16).position(|w| w == br#""method":"dcgan""#).unwrap();
+    let mut changed = whole.clone();
+    changed[at + 10..at + 15].copy_from_slice(b"a|b|c");
+    fs::write(&weights, changed).unwrap();
+    export().failure().stderr(contains("names its method \"a|b|c\"").and(contains("generator_ema.safetensors")));
+    fs::write(&weights, whole).unwrap();
+    let definition = String::from_utf8(here.read("run/definition.json")).unwrap();
+    let payload = r#"soft\"\"\"\nopen('pwned', 'w')\nX = \"\"\""#;
+    // As a choice and the value of it, and as a value that is no choice.
+    let last = definition.rfind("\"non-saturating\"").unwrap();
+    let (before, after) = definition.split_at(last);
+    for changed in [
+        definition.replace("\"non-saturating\"", &format!("\"{payload}\"")),
+        format!("{before}{}", after.replace("\"non-saturating\"", &format!("\"{payload}\""))),
+    ] {
+        fs::write(here.path("run/definition.json"), changed).unwrap();
+        export().failure().stderr(contains("option").and(contains("loss")));
+    }
+}
+
+/// The tensors of a safetensors file as `change` makes them, which leaves out those that it gives nothing for.
+fn changed(bytes: &[u8], change: impl Fn(&str, Dtype, &[u8]) -> Option<(String, Dtype, Vec<u8>)>) -> Vec<u8> {
+    let file = SafeTensors::deserialize(bytes).unwrap();
+    let made: Vec<_> = file
+        .iter()
+        .filter_map(|(name, view)| Some((view.shape().to_vec(), change(name, view.dtype(), view.data())?)))
+        .collect();
+    let views = made
+        .iter()
+        .map(|(shape, (name, dtype, data))| (name.clone(), TensorView::new(*dtype, shape.clone(), data).unwrap()));
+    safetensors::serialize(views, None).unwrap()
+}
+
+#[test]
+fn odd_state_dicts_are_taken_or_said_to_be_what_they_are() {
+    let here = Playground::default();
+    here.train("run", &[]).assert().success();
+    let (config, out, file) = (here.path("config.toml"), here.path("new"), here.path("g.safetensors"));
+    let whole = here.read("run/checkpoints/step-6/generator.safetensors");
+    let import = |bytes: &[u8]| {
+        fs::write(&file, bytes).unwrap();
+        tandem(&["import", &file, "--config", &config, "--out", &out]).assert()
+    };
+    let first = |name: &str, number: f32| {
+        let (name, number) = (name.to_owned(), number.to_le_bytes());
+        changed(&whole, move |n, dtype, data| {
+            let mut data = data.to_vec();
+            if n == name {
+                data[..4].copy_from_slice(&number);
+            }
+            Some((n.into(), dtype, data))
+        })
+    };
+    for number in [f32::NAN, f32::INFINITY] {
+        import(&first("to_image.weight", number)).code(2).stderr(
+            contains("g.safetensors cannot be imported into the generator:")
+                .and(contains("\n  to_image.weight holds NaN or infinities (1 of "))
+                .and(contains("learning rates").not()),
+        );
+    }
+    let doubled = |factor: f64| {
+        changed(&whole, move |name, dtype, data| {
+            if dtype != Dtype::F32 {
+                return Some((name.into(), dtype, data.to_vec()));
+            }
+            let numbers = data.as_chunks::<4>().0.iter().map(|&b| f64::from(f32::from_le_bytes(b)) * factor);
+            Some((name.into(), Dtype::F64, numbers.flat_map(f64::to_le_bytes).collect()))
+        })
+    };
+    import(&doubled(1e300)).code(2).stderr(contains("that float32 cannot: they are beyond 3.4e38"));
+    import(&changed(&whole, |name, dtype, data| Some((format!("module.{name}"), dtype, data.to_vec()))))
+        .code(2)
+        .stderr(contains("begin with `module.`").and(contains("removeprefix")).and(contains("missing").not()));
+    import(b"PK\x03\x04 and what torch.save wrote").code(2).stderr(contains("torch.save").and(contains("save_file")));
+    assert!(!Path::new(&out).exists());
+
+    // What only counts batches may be shorter or not there; other real types fit.
+    let is_counter = |name: &str| name.ends_with("num_batches_tracked");
+    let without = changed(&whole, |n, dtype, data| (!is_counter(n)).then(|| (n.into(), dtype, data.to_vec())));
+    let short = changed(&whole, |n, dtype, data| {
+        let counter = (n.to_owned(), Dtype::I32, data[..4.min(data.len())].to_vec());
+        Some(if is_counter(n) { counter } else { (n.into(), dtype, data.to_vec()) })
+    });
+    assert_ne!(without.len(), short.len());
+    for bytes in [without, short, doubled(1.0)] {
+        import(&bytes).success();
+        let new = here.read("new/checkpoints/step-0/generator.safetensors");
+        let (new, old) = (SafeTensors::deserialize(&new).unwrap(), SafeTensors::deserialize(&whole).unwrap());
+        for (name, view) in old.iter().filter(|(name, _)| !is_counter(name)) {
+            assert_eq!(view.data(), new.tensor(name).unwrap().data(), "{name}");
+        }
+        fs::remove_dir_all(&out).unwrap();
+    }
 }
 
 #[test]

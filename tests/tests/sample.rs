@@ -60,6 +60,7 @@ fn classes_are_those_asked_for() {
         .assert()
         .code(2)
         .stderr(contains("no class 10: this generator knows 0 to 9"));
+    sample(&run, &out, &["--classes", "3-5"]).assert().code(2).stderr(contains("separated by commas, such as 3,4,5"));
 }
 
 #[test]
@@ -73,10 +74,11 @@ fn images_become_files_of_their_own() {
     assert_eq!((names.len(), names[0].as_str(), names[69].as_str()), (70, "000000.png", "000069.png"));
     let first = image::open(format!("{folder}/000069.png")).unwrap();
     assert_eq!((first.width(), first.height()), (32, 32));
-    sample(&run, &folder, &["--files"]).assert().failure().stderr(contains("is not empty; name another folder"));
+    sample(&run, &folder, &["--files"]).assert().code(2).stderr(contains("is not empty; name another folder"));
+    sample(&run, &here.path("run/config.toml"), &["--files"]).assert().code(2).stderr(contains("is a file"));
     sample(&run, &here.path("g.png"), &["--num", "70000"])
         .assert()
-        .failure()
+        .code(2)
         .stderr(contains("at most 65536").and(contains("--files")));
 }
 
@@ -96,4 +98,55 @@ fn a_way_between_latents_is_a_strip_or_a_film() {
     let out = here.path("film.mp4");
     sample(&run, &out, &path).assert().code(2).stderr(contains("not as `.mp4`"));
     assert!(fs::metadata(out).is_err());
+}
+
+#[test]
+fn where_it_goes_is_checked_before_anything_is_drawn() {
+    let (here, run) = trained("");
+    let refused = |out: &str, more: &[&str], why: &str| {
+        // So many that drawing them would take minutes.
+        let many = ["--num", "60000"];
+        sample(&run, &here.path(out), &[more, if more.is_empty() { &many } else { &[] }].concat())
+            .timeout(std::time::Duration::from_mins(1))
+            .assert()
+            .code(2)
+            .stderr(contains(why.to_owned()));
+    };
+    refused("q.jpg", &[], "a grid is written as .png, not as");
+    refused("none/q.png", &[], "there is no folder");
+    refused("run", &[], "a grid is written as .png");
+    fs::create_dir(here.path("folder.png")).unwrap();
+    refused("folder.png", &[], "is a folder; name a file in it with --out");
+    let path = ["--num", "60", "--interpolate", "1000"];
+    refused("film.mp4", &path, "not as `.mp4`");
+    refused("none/film.gif", &path, "there is no folder");
+    refused("film.gif", &["--num", "600", "--interpolate", "1000"], "600000 images are too many");
+    // Tensors and picture: both or neither.
+    let tensors = here.path("none/t.safetensors");
+    refused("g.png", &["--tensors", &tensors], "name another file with --tensors");
+    assert!(fs::metadata(here.path("g.png")).is_err());
+}
+
+#[test]
+fn a_grid_and_a_path_have_names_of_their_own() {
+    let (here, run) = trained("");
+    for more in [&[][..], &["--interpolate", "2"], &["--files"]] {
+        let draw = ["sample", &run, "--num", "2"];
+        tandem(&[&draw, more].concat()).current_dir(here.path("")).assert().success();
+    }
+    for name in ["samples-step-1.png", "path-step-1.png", "samples-step-1/000001.png"] {
+        assert!(fs::metadata(here.path(name)).is_ok(), "{name}");
+    }
+}
+
+#[test]
+fn a_grid_is_the_same_whichever_way_it_is_drawn() {
+    let (here, run) = trained("plugin = \"cgan\"");
+    let (out, tensors) = (here.path("g.png"), here.path("t.safetensors"));
+    sample(&run, &out, &["--num", "25", "--batch", "25"]).assert().success();
+    let alone = here.read("g.png");
+    sample(&run, &out, &["--num", "25", "--batch", "25", "--tensors", &tensors]).assert().success();
+    assert_eq!(alone, here.read("g.png"));
+    // A column for each of ten classes.
+    assert_eq!(image::open(&out).unwrap().width(), 2 * (10 * 34 + 2));
 }

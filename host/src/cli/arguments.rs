@@ -143,7 +143,7 @@ pub(super) struct Sample {
     #[arg(long, default_value_t = 0)]
     pub(super) seed: u64,
     /// Classes to draw, in turn, by number and separated by commas; all in turn if not given.
-    #[arg(long, value_name = "LIST", value_delimiter = ',')]
+    #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = class)]
     pub(super) classes: Vec<i64>,
     /// Cut the latents' normal distribution off here, on both sides: fewer odd images, and less variety.
     #[arg(long, value_name = "T", value_parser = truncation)]
@@ -169,7 +169,7 @@ pub(super) struct Sample {
     /// Use the weights as the last step left them.
     #[arg(long)]
     pub(super) raw: bool,
-    /// The file to write, or the folder with --files; in the current folder if not given.
+    /// The file to write, or the folder with --files; `samples-step-N` or `path-step-N` in the current folder if not given.
     #[arg(long, value_name = "FILE|DIR")]
     pub(super) out: Option<PathBuf>,
     /// Also write latents, labels (of a conditional run) and images as safetensors, for comparing with other frameworks.
@@ -187,6 +187,10 @@ pub(super) enum Way {
     Slerp,
     /// Straight.
     Lerp,
+}
+
+fn class(text: &str) -> Result<i64, String> {
+    text.parse().map_err(|_| "expected the numbers of classes, separated by commas, such as 3,4,5".to_owned())
 }
 
 fn truncation(text: &str) -> Result<f64, String> {
@@ -242,7 +246,7 @@ pub(super) struct Export {
     /// Replace an export that is there.
     #[arg(long)]
     pub(super) force: bool,
-    /// The licence that you give the weights, as model hubs spell it: `apache-2.0`, `cc-by-4.0`.
+    /// The licence that you give the weights: as model hubs spell it, `apache-2.0` or `cc-by-4.0`, or a name of your own.
     #[arg(long, value_name = "ID", default_value = crate::export::UNKNOWN)]
     pub(super) license: String,
 }

@@ -34,9 +34,8 @@ pub(super) fn run(arguments: &Export) -> anyhow::Result<()> {
         None => Weights::Best,
     };
     let license = &arguments.license;
-    // It goes into YAML as it is.
-    if license.is_empty() || !license.chars().all(|c| c.is_ascii_alphanumeric() || "-._".contains(c)) {
-        let why = "expected an identifier such as `apache-2.0`, of letters, digits, `-`, `.` and `_`";
+    if license.is_empty() || !license.chars().all(|c| c.is_ascii_alphanumeric() || "-._+".contains(c)) {
+        let why = "expected an identifier such as `apache-2.0`, of letters, digits, `-`, `.`, `_` and `+`";
         return Err(wrong("license", format!("{why}, found {license:?}")));
     }
     let out = arguments.out.clone().unwrap_or_else(|| default_out(arguments, format, target));

@@ -13,7 +13,7 @@ pub(super) fn run(arguments: &Sheet) -> anyhow::Result<()> {
     let strips = arguments.runs.iter().map(|path| {
         let sampler = Sampler::open(&RunDir::open(path)?, None, Weights::Best, Device::Cpu)?;
         let draw = Draw { count: arguments.num as usize, seed: arguments.seed, ..Draw::default() };
-        let (_, samples) = sampler.grid(&draw, draw.count)?;
+        let samples = sampler.samples(&draw, draw.count)?;
         let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
         Ok(strip(format!("{name}, step {}", sampler.step), &samples.images)?)
     });

@@ -34,6 +34,16 @@ impl Config {
         Ok(toml::to_string(self)?)
     }
 
+    /// The configuration without the folders of the machine that it is on, for others to read. Its hash is the same.
+    pub fn without_folders(&self) -> Result<Self, ConfigError> {
+        let mut table = toml::Table::try_from(self)?;
+        cut_paths(&mut table, "");
+        // What serialisation gave, with other texts in places of text.
+        table
+            .try_into()
+            .map_err(|e: toml::de::Error| ConfigError::Extract(Box::new(figment::Error::from(e.to_string()))))
+    }
+
     /// SHA-256, in hex, over every key that shapes the weights and its value. With the definition's hash and the step,
     /// it names the weights: two runs that agree in all three on the same CPU have the same bytes. Paths count by their
     /// last component, so that a run and its data may move; `steps` does not count, because more steps do not change the first ones.
@@ -88,7 +98,7 @@ impl Config {
 /// A value as the hash sees it: the same text for ever. A path is its last component.
 fn canonical(key: &str, value: &Value) -> String {
     match value {
-        Value::String(s) if keys::is_path(key) => format!("{:?}", s.rsplit('/').find(|p| !p.is_empty()).unwrap_or(s)),
+        Value::String(s) if keys::is_path(key) => format!("{:?}", last_part(s)),
         Value::String(s) => format!("{s:?}"),
         Value::Integer(i) => i.to_string(),
         Value::Float(x) => format!("{x:?}"),
@@ -98,5 +108,47 @@ fn canonical(key: &str, value: &Value) -> String {
         }
         // The flattened configuration has no tables, and `check` lets no dates in.
         Value::Table(_) | Value::Datetime(_) => value.to_string(),
+    }
+}
+
+/// Every path that the key table knows, cut to its last component.
+fn cut_paths(table: &mut toml::Table, within: &str) {
+    for (name, value) in table.iter_mut() {
+        let key = if within.is_empty() { name.to_owned() } else { format!("{within}.{name}") };
+        match value {
+            Value::Table(inner) => cut_paths(inner, &key),
+            Value::String(text) if keys::is_path(&key) => *text = last_part(text).to_owned(),
+            _ => {}
+        }
+    }
+}
+
+fn last_part(path: &str) -> &str {
+    path.rsplit('/').find(|p| !p.is_empty()).unwrap_or(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::keys::Kind;
+
+    /// A table with `value` under a dotted key.
+    fn nested(key: &str, value: &str) -> toml::Table {
+        let value = Value::String(value.to_owned());
+        let wrapped =
+            key.rsplit('.').fold(value, |inner, name| Value::Table([(name.to_owned(), inner)].into_iter().collect()));
+        wrapped.as_table().cloned().unwrap_or_default()
+    }
+
+    #[test]
+    fn no_key_that_holds_a_path_keeps_its_folders() {
+        for key in keys::all().filter(|key| key.kind == Kind::Path || keys::is_path(key.name)) {
+            let mut table = nested(key.name, "/home/someone/secret/last");
+            cut_paths(&mut table, "");
+            assert_eq!(table, nested(key.name, "last"), "{}", key.name);
+        }
+        // Any text may hold a path: one that is not among these is to be thought about.
+        let texts: Vec<&str> = keys::all().filter(|key| key.kind == Kind::Text).map(|key| key.name).collect();
+        assert_eq!(texts, ["plugin", "data.attribute", "evaluate.extractor"]);
     }
 }

@@ -2,7 +2,11 @@
 
 use tandem_plugin_api::{Latent, Network};
 
-use super::{Format, Subject, Target};
+use super::{
+    Format, Subject, Target,
+    license::{self, UNKNOWN},
+    markup::{block, code, float, plain, scalar},
+};
 use crate::report::{Evaluation, number};
 
 /// What the page says beyond the network itself.
@@ -14,9 +18,9 @@ pub struct Card<'a> {
     pub format: Format,
     /// The licence's identifier, as hubs spell it.
     pub license: &'a str,
-    /// The plugin's name.
-    pub method: &'a str,
-    /// Facts of the run, a name and a value each, in the order in which they are shown.
+    /// What the training data is called, and of which kind it is.
+    pub dataset: [String; 2],
+    /// Facts of the run, a name and a value in Markdown each, in the order in which they are shown.
     pub facts: Vec<(&'static str, String)>,
     /// The configuration as TOML.
     pub config: &'a str,
@@ -28,8 +32,15 @@ impl Card<'_> {
     /// The page, as `README.md`.
     pub fn markdown(&self) -> String {
         let mut text = self.front_matter();
-        let (class, title) = (self.subject.target.class(), &self.subject.title);
-        text += &format!("\n# {class} of {}\n\nThis is {title}, trained by Tandem.\n\n", self.method);
+        let Subject { target, method, variant, step, .. } = self.subject;
+        let variant = if variant.is_empty() { String::new() } else { format!(" ({})", plain(variant)) };
+        text += &format!(
+            "\n# {} of {}\n\nThis is the {} of {}{variant} at step {step}, trained by Tandem.\n\n",
+            target.class(),
+            plain(method),
+            target.name(),
+            code(method)
+        );
         let of =
             if self.subject.target == Target::Generator { "Samples" } else { "Samples of the generator beside it" };
         text += &format!("![{of}](samples.png)\n\n");
@@ -45,12 +56,13 @@ impl Card<'_> {
              mind that of the training data.\n"
                 .to_owned()
         } else {
-            format!("The weights are under `{}`. The licence of the training data is its own.\n", self.license)
+            format!("The weights are under {}. The licence of the training data is its own.\n", code(self.license))
         };
-        text += &format!(
-            "\n## Configuration\n\nAlso in `config.toml`; paths are cut to their last part.\n\n```toml\n{}```\n",
-            self.config
-        );
+        if !license::is_known(self.license) {
+            text += "Hubs know no licence of this name: put its text beside this file and `license_link: LICENSE` at its head.\n";
+        }
+        let config = block("toml", self.config);
+        text += &format!("\n## Configuration\n\nAlso in `config.toml`; paths are cut to their last part.\n\n{config}");
         text
     }
 
@@ -60,14 +72,43 @@ impl Card<'_> {
             Format::Onnx => "onnx",
             Format::Flax => "flax",
         };
-        // Hubs know no task that is a discriminator's.
-        let pipeline = match self.subject.target {
-            Target::Generator => "pipeline_tag: unconditional-image-generation\n",
-            Target::Discriminator => "",
+        // Hubs know no task that is a discriminator's, nor one of images by class.
+        let pipeline = if self.subject.target == Target::Generator && !self.is_conditional() {
+            "pipeline_tag: unconditional-image-generation\n"
+        } else {
+            ""
         };
+        let tags: String = ["gan", "image-generation", self.subject.method, "tandem"]
+            .map(|tag| format!("- {}\n", scalar(tag)))
+            .concat();
         format!(
-            "---\nlicense: {}\nlibrary_name: {library}\n{pipeline}tags:\n- gan\n- image-generation\n- {}\n- tandem\n---\n",
-            self.license, self.method
+            "---\n{}library_name: {library}\n{pipeline}tags:\n{tags}{}---\n",
+            license::lines(self.license),
+            self.index()
+        )
+    }
+
+    fn is_conditional(&self) -> bool {
+        self.subject.gan.generator.input("labels").is_some()
+    }
+
+    /// The metrics as hubs read them (`model-index`); they are the generator's.
+    fn index(&self) -> String {
+        let figures = self.evaluation.iter().flat_map(|e| &e.figures);
+        let finite = figures.filter_map(|f| Some((f, f.value.filter(|v| v.is_finite())?)));
+        let metrics = finite.fold(String::new(), |text, (figure, value)| {
+            let (kind, name) = (scalar(&figure.metric), scalar(&figure.name));
+            text + &format!("    - type: {kind}\n      value: {}\n      name: {name}\n", float(value))
+        });
+        if metrics.is_empty() || self.subject.target != Target::Generator {
+            return String::new();
+        }
+        let task = if self.is_conditional() { "image-generation" } else { "unconditional-image-generation" };
+        let name = scalar(&format!("{} of {}", self.subject.target.class(), self.subject.method));
+        let [dataset, kind] = self.dataset.each_ref().map(|text| scalar(text));
+        format!(
+            "model-index:\n- name: {name}\n  results:\n  - task:\n      type: {task}\n      name: Image generation\n    \
+             dataset:\n      name: {dataset}\n      type: {kind}\n    metrics:\n{metrics}"
         )
     }
 
@@ -101,7 +142,7 @@ impl Card<'_> {
         for figure in &evaluation.figures {
             let value = figure.value.map_or_else(|| "not finite".into(), number);
             let spread = figure.std.map_or_else(String::new, |s| format!(" ± {}", number(s)));
-            text += &format!("| {} | {value}{spread} |\n", figure.name);
+            text += &format!("| {} | {value}{spread} |\n", plain(&figure.name));
         }
         text
     }
@@ -174,9 +215,6 @@ impl Card<'_> {
         )
     }
 }
-
-/// The identifier of a licence that nobody stated.
-pub const UNKNOWN: &str = "unknown";
 
 /// Lines that make a batch of 16 of each input, and the inputs' names.
 fn inputs(network: &Network, subject: &Subject<'_>, normal: &str, uniform: &str, labels: &str) -> (String, String) {

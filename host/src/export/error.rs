@@ -1,6 +1,6 @@
 //! What keeps a network from being exported or imported, each time with the layer or tensor and what to do.
 
-use std::{fmt, path::PathBuf};
+use std::{fmt, io, path::PathBuf};
 
 use crate::run::{ArrayType, RunError};
 
@@ -27,7 +27,7 @@ pub enum ExportError {
         /// `generator` or `discriminator`.
         network: &'static str,
         /// Every tensor that is wrong.
-        misfit: Misfit,
+        misfit: Box<Misfit>,
     },
     /// The format cannot hold that much.
     #[error("the {network} has {bytes} bytes of weights, more than an ONNX file holds (2 GiB); use another `--to`")]
@@ -59,9 +59,41 @@ pub enum ExportError {
         /// One of the things in it.
         found: String,
     },
+    /// What is in the target cannot be told.
+    #[error("cannot see what is in {}, so `--force` does not replace it: {source}", path.display())]
+    Unlisted {
+        /// The folder.
+        path: PathBuf,
+        /// The system's error.
+        source: io::Error,
+    },
+    /// Numbers that no network should have.
+    #[error("{origin} cannot be imported into the {network}:{}", lines(wrong))]
+    Values {
+        /// The file.
+        origin: String,
+        /// `generator` or `discriminator`.
+        network: &'static str,
+        /// Every tensor with such numbers, and what is wrong with them.
+        wrong: Vec<String>,
+    },
+    /// Another kind of file.
+    #[error(
+        "{} is what `torch.save` wrote, expected safetensors; convert its state_dict in Python:\n  \
+         from safetensors.torch import save_file; save_file(torch.load({:?}, weights_only=True), \"state_dict.safetensors\")",
+        path.display(), path
+    )]
+    Pickled {
+        /// The file.
+        path: PathBuf,
+    },
     /// A file could not be written.
     #[error(transparent)]
     Run(#[from] RunError),
+}
+
+fn lines(all: &[String]) -> String {
+    all.iter().fold(String::new(), |text, line| text + "\n  " + line)
 }
 
 /// How tensors differ from those that a network owns.
@@ -73,6 +105,8 @@ pub struct Misfit {
     pub unexpected: Vec<String>,
     /// Tensors of another shape or type.
     pub mismatched: Vec<String>,
+    /// What stands before all names of the file and hides that they are the network's: `module.`.
+    pub prefix: Option<String>,
 }
 
 impl Misfit {
@@ -84,6 +118,13 @@ impl Misfit {
 
 impl fmt::Display for Misfit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(prefix) = &self.prefix {
+            return write!(
+                f,
+                " all its tensors' names begin with `{prefix}`, which a wrapper such as torch.nn.DataParallel put there; save it \
+                 without: {{name.removeprefix({prefix:?}): tensor for name, tensor in state_dict.items()}}"
+            );
+        }
         let lists = [("missing", &self.missing), ("unexpected", &self.unexpected), ("different", &self.mismatched)];
         for (what, tensors) in lists {
             for tensor in tensors {

@@ -1,8 +1,8 @@
 //! The folder that an export is: refused where something is in its place, written whole or not at all.
 
-use std::path::Path;
+use std::{fs::DirEntry, io, path::Path};
 
-use super::{ExportError, Target};
+use super::ExportError;
 use crate::run::write_folder;
 
 /// A file of an export.
@@ -21,8 +21,19 @@ impl File {
     }
 }
 
-/// Names without a network's that an export's files have.
-const SHARED: [&str; 4] = ["README.md", "config.toml", "samples.png", "check.safetensors"];
+/// Every file that an export of any kind writes.
+const FILES: [&str; 10] = [
+    "README.md",
+    "config.toml",
+    "samples.png",
+    "check.safetensors",
+    "generator.py",
+    "generator.onnx",
+    "generator.safetensors",
+    "discriminator.py",
+    "discriminator.onnx",
+    "discriminator.safetensors",
+];
 
 /// Refuses a folder that is there, unless `force` is set and nothing is in it but what an export writes.
 pub fn check_target(path: &Path, force: bool) -> Result<(), ExportError> {
@@ -33,18 +44,42 @@ pub fn check_target(path: &Path, force: bool) -> Result<(), ExportError> {
         return Err(ExportError::Exists { path: path.to_owned() });
     }
     let foreign = |found: String| ExportError::Foreign { path: path.to_owned(), found };
-    let entries = path.read_dir().map_err(|_| foreign("a file".into()))?;
-    for entry in entries.flatten() {
+    if !path.is_dir() {
+        return Err(foreign("a file".into()));
+    }
+    match stranger(path) {
+        Ok(None) => Ok(()),
+        Ok(Some(name)) => Err(foreign(name)),
+        Err(source) => Err(ExportError::Unlisted { path: path.to_owned(), source }),
+    }
+}
+
+/// The first thing in a folder that no export put there. What Python leaves beside a program that was imported is let go.
+fn stranger(folder: &Path) -> io::Result<Option<String>> {
+    for entry in folder.read_dir()? {
+        let entry = entry?;
         let name = entry.file_name().to_string_lossy().into_owned();
-        let stem = name.split('.').next().unwrap_or_default();
-        let is_ours = SHARED.contains(&name.as_str())
-            || [Target::Generator, Target::Discriminator].iter().any(|t| t.name() == stem)
-            || name == "__pycache__";
+        let kind = entry.file_type()?;
+        let is_ours = match name.as_str() {
+            "__pycache__" if kind.is_dir() => is_cache(&entry)?,
+            name => kind.is_file() && FILES.contains(&name),
+        };
         if !is_ours {
-            return Err(foreign(name));
+            return Ok(Some(name));
         }
     }
-    Ok(())
+    Ok(None)
+}
+
+/// Whether a folder holds compiled Python alone.
+fn is_cache(folder: &DirEntry) -> io::Result<bool> {
+    for entry in folder.path().read_dir()? {
+        let entry = entry?;
+        if !entry.file_type()?.is_file() || entry.path().extension().is_none_or(|e| e != "pyc") {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// Writes the folder beside its place, synced, and renames it when it is whole.
@@ -75,5 +110,53 @@ mod tests {
         assert!(message.contains("holds `thesis.tex`, which no export wrote"), "{message}");
         // Nothing is left beside it.
         assert_eq!(place.path().read_dir().unwrap().count(), 1);
+    }
+
+    /// What `--force` says of a folder with this in it; a name that ends in `/` is a folder.
+    fn refused(names: &[&str]) -> Option<String> {
+        let place = tempfile::tempdir().unwrap();
+        for name in names {
+            let path = place.path().join(name);
+            fs::create_dir_all(if name.ends_with('/') { &path } else { path.parent().unwrap() }).unwrap();
+            if !name.ends_with('/') {
+                fs::write(path, "mine").unwrap();
+            }
+        }
+        match check_target(place.path(), true) {
+            Err(ExportError::Foreign { found, .. }) => Some(found),
+            other => {
+                other.unwrap();
+                None
+            }
+        }
+    }
+
+    #[test]
+    fn only_what_an_export_writes_is_replaced() {
+        assert_eq!(refused(&FILES), None);
+        assert_eq!(refused(&[]), None);
+        assert_eq!(refused(&["generator.py", "__pycache__/generator.cpython-311.pyc"]), None);
+        for mine in [
+            "generator.ipynb",
+            "generator/",
+            "generator.py/",
+            "generator.tar.gz",
+            "README.md/",
+            "notes.txt",
+            "__pycache__",
+        ] {
+            let name = mine.trim_end_matches('/').to_owned();
+            assert_eq!(refused(&[mine]), Some(name), "{mine}");
+        }
+        assert_eq!(refused(&["generator/thesis.tex", "generator.py"]), Some("generator".into()));
+        assert_eq!(refused(&["__pycache__/thesis.tex"]), Some("__pycache__".into()));
+        assert_eq!(refused(&["__pycache__/deep/"]), Some("__pycache__".into()));
+    }
+
+    #[test]
+    fn a_link_in_a_files_place_is_not_the_exports() {
+        let place = tempfile::tempdir().unwrap();
+        std::os::unix::fs::symlink("/etc/hostname", place.path().join("README.md")).unwrap();
+        assert!(matches!(check_target(place.path(), true), Err(ExportError::Foreign { .. })));
     }
 }

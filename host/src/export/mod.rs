@@ -8,13 +8,17 @@
 mod card;
 mod error;
 mod folder;
+mod license;
+mod markup;
 mod onnx;
 mod python;
 mod weights;
 
-pub use card::{Card, UNKNOWN};
+pub use card::Card;
 pub use error::{ExportError, Misfit};
 pub use folder::{File, check_target, write};
+pub use license::UNKNOWN;
+pub use markup::{code, plain};
 pub use onnx::OPSET as ONNX_OPSET;
 pub use weights::Weights;
 
@@ -97,14 +101,24 @@ pub struct Subject<'a> {
     pub target: Target,
     /// The network's tensors.
     pub weights: &'a Weights<'a>,
-    /// What it is, as a sentence's subject: ``the generator of `lsgan` (norm = group) at step 3000``.
-    pub title: String,
+    /// The plugin's name.
+    pub method: &'a str,
+    /// The options that choose what the method is: `loss = hinge, network = resnet`; or nothing.
+    pub variant: String,
+    /// The step that the weights are of.
+    pub step: u64,
 }
 
 impl Subject<'_> {
     /// The network.
     pub const fn network(&self) -> &Network {
         self.target.of(self.gan)
+    }
+
+    /// What it is, as a sentence's subject: ``the generator of `lsgan` (norm = group) at step 3000``.
+    fn title(&self) -> String {
+        let variant = if self.variant.is_empty() { String::new() } else { format!(" ({})", self.variant) };
+        format!("the {} of `{}`{variant} at step {}", self.target.name(), self.method, self.step)
     }
 
     /// The file that holds the program or the model in a format, if there is one beside the weights.

@@ -46,10 +46,11 @@ impl<'a> Weights<'a> {
         }
         let unknown = given.values().filter(|a| !wanted.iter().any(|p| p.name == a.name));
         misfit.unexpected = unknown.map(|a| format!("{} {}", a.name, shown(a.dtype, &a.shape))).collect();
+        misfit.prefix = prefix(&given, |name| wanted.iter().any(|p| p.name == name));
         if misfit.is_empty() {
             return Ok(Self { arrays: given });
         }
-        Err(ExportError::Misfit { origin: origin.to_owned(), network: target.name(), misfit })
+        Err(ExportError::Misfit { origin: origin.to_owned(), network: target.name(), misfit: Box::new(misfit) })
     }
 
     /// A tensor's values.
@@ -77,6 +78,15 @@ impl<'a> Weights<'a> {
         }
         weight
     }
+}
+
+/// What stands before every name, if none is known with it and some are without: `module.`, `_orig_mod.`.
+fn prefix(given: &BTreeMap<&str, &NamedArray>, known: impl Fn(&str) -> bool) -> Option<String> {
+    let (first, _) = given.first_key_value()?;
+    let ends = first.match_indices('.').map(|(dot, _)| &first[..=dot]);
+    let shared = |start: &&str| given.keys().all(|name| name.starts_with(start) && !known(name));
+    let hides = |start: &&str| given.keys().any(|name| name.strip_prefix(start).is_some_and(&known));
+    ends.filter(shared).find(hides).map(str::to_owned)
 }
 
 /// `uᵀ W v`, where `W` is the weight as a matrix whose rows are dimension `rows` (0 or 1) of it.
@@ -122,6 +132,28 @@ mod tests {
              [3]\n  different: score.weight must be F32 [3, 2], found F32 [2, 3]\nits tensors must have the names and \
              shapes that `tandem export --to safetensors` gives"
         );
+    }
+
+    #[test]
+    fn a_prefix_of_all_names_is_named_in_place_of_the_lists() {
+        let arrays = |before: &str| {
+            [
+                array(&format!("{before}score.weight"), &[3, 2], &[0.0; 6]),
+                array(&format!("{before}score.bias"), &[3], &[0.0; 3]),
+            ]
+        };
+        let said = |arrays: &[NamedArray]| {
+            Weights::check(&network(false), Target::Discriminator, arrays, "d").unwrap_err().to_string()
+        };
+        for before in ["module.", "module._orig_mod."] {
+            let message = said(&arrays(before));
+            assert!(message.contains(&format!("names begin with `{before}`")), "{message}");
+            assert!(!message.contains("missing"), "{message}");
+        }
+        let [weight, _] = arrays("module.");
+        let [_, bias] = arrays("");
+        assert!(said(&[weight, bias]).contains("unexpected: module.score.weight"));
+        assert!(said(&[array("other.weight", &[1], &[0.0])]).contains("unexpected: other.weight"));
     }
 
     #[test]

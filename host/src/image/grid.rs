@@ -1,6 +1,8 @@
 //! A batch of images as one PNG grid, laid out and rounded as torchvision's `save_image` does. Leaves out the
 //! choice of latents and the file.
 
+use std::io::Write as _;
+
 use super::{ImageError, encode_png};
 
 /// Black pixels around each image, before scaling: torchvision's `padding`.
@@ -19,6 +21,17 @@ const LIMIT: usize = 1 << 30;
 /// Errors: a length that does not match the shape, other channel counts, a zero in the shape, `columns` or `scale`,
 /// a grid of more than 1 GiB.
 pub fn encode_grid(images: &[f32], shape: [usize; 4], columns: usize, scale: usize) -> Result<Vec<u8>, ImageError> {
+    check(shape, columns, scale)?;
+    let expected = shape.iter().fold(1, |product: usize, &side| product.saturating_mul(side));
+    if images.len() != expected {
+        return Err(ImageError::Length { shape, expected, found: images.len() });
+    }
+    let mut grid = Grid::new(shape, columns, scale)?;
+    images.chunks_exact(shape[1..].iter().product()).try_for_each(|image| grid.put(image))?;
+    grid.encode()
+}
+
+fn check(shape: [usize; 4], columns: usize, scale: usize) -> Result<(), ImageError> {
     let [count, channels, height, width] = shape;
     let named = [
         (count, "a number of images"),
@@ -30,39 +43,116 @@ pub fn encode_grid(images: &[f32], shape: [usize; 4], columns: usize, scale: usi
     if channels != 1 && channels != 3 {
         return Err(ImageError::Channels { found: channels });
     }
-    if let Some((_, what)) = named.into_iter().find(|(value, _)| *value == 0) {
-        return Err(ImageError::Zero { what });
+    match named.into_iter().find(|(value, _)| *value == 0) {
+        Some((_, what)) => Err(ImageError::Zero { what }),
+        None => Ok(()),
     }
-    let expected = shape.iter().fold(1, |product: usize, &side| product.saturating_mul(side));
-    if images.len() != expected {
-        return Err(ImageError::Length { shape, expected, found: images.len() });
+}
+
+/// A grid that is given its images one after the other and holds them as bytes; [`encode_grid`] says how it looks.
+#[derive(Debug)]
+pub struct Grid {
+    shape: [usize; 4],
+    columns: usize,
+    scale: usize,
+    /// Width and height, before scaling.
+    size: [usize; 2],
+    /// Bytes of a pixel: 1 while all is grey.
+    samples: usize,
+    pixels: Vec<u8>,
+    /// Images that are in it.
+    put: usize,
+}
+
+impl Grid {
+    /// A black grid for images of this `shape` (n, c, h, w).
+    ///
+    /// Errors: as [`encode_grid`].
+    pub fn new(shape: [usize; 4], columns: usize, scale: usize) -> Result<Self, ImageError> {
+        check(shape, columns, scale)?;
+        let [count, channels, height, width] = shape;
+        let columns = columns.min(count);
+        let side =
+            |images: usize, pixels: usize| images.checked_mul(pixels.checked_add(PADDING)?)?.checked_add(PADDING);
+        let size = side(columns, width).zip(side(count.div_ceil(columns), height)).map(<[usize; 2]>::from);
+        let mut grid = Self {
+            shape,
+            columns,
+            scale,
+            size: size.unwrap_or([usize::MAX; 2]),
+            samples: channels,
+            pixels: vec![],
+            put: 0,
+        };
+        grid.check_size()?;
+        grid.pixels = vec![0; grid.size[0] * grid.size[1] * grid.samples];
+        Ok(grid)
     }
 
-    let grey = channels == 1 && images.iter().all(|value| value.is_finite());
-    let (samples, colour) = if grey { (1, png::ColorType::Grayscale) } else { (3, png::ColorType::Rgb) };
-    let columns = columns.min(count);
-    let rows = count.div_ceil(columns);
-    let side = |images: usize, pixels: usize| images.checked_mul(pixels.checked_add(PADDING)?)?.checked_add(PADDING);
-    let size = || {
-        let (grid_width, grid_height) = (side(columns, width)?, side(rows, height)?);
-        let bytes =
-            grid_width.checked_mul(scale)?.checked_mul(grid_height.checked_mul(scale)?)?.checked_mul(samples)?;
-        (bytes <= LIMIT).then_some((grid_width, grid_height))
-    };
-    let (grid_width, grid_height) = size().ok_or(ImageError::TooLarge { shape, columns, scale, limit: LIMIT })?;
-
-    let mut pixels = vec![0; grid_width * grid_height * samples];
-    for (index, image) in images.chunks_exact(channels * height * width).enumerate() {
-        let left = PADDING + index % columns * (width + PADDING);
-        let top = PADDING + index / columns * (height + PADDING);
-        for pixel in 0..height * width {
-            let at = (top + pixel / width) * grid_width + left + pixel % width;
-            let rgb = colour_of(image, channels, height * width, pixel);
-            pixels[at * samples..(at + 1) * samples].copy_from_slice(&rgb[..samples]);
+    fn check_size(&self) -> Result<(), ImageError> {
+        let Self { shape, columns, scale, .. } = *self;
+        let bytes = self.size.iter().try_fold(self.samples, |n, side| n.checked_mul(side.checked_mul(scale)?));
+        match bytes {
+            Some(bytes) if bytes <= LIMIT => Ok(()),
+            _ => Err(ImageError::TooLarge { shape, columns, scale, limit: LIMIT }),
         }
     }
-    let enlarged = enlarge(&pixels, grid_width * samples, samples, scale);
-    encode_png(&enlarged, grid_width * scale, grid_height * scale, colour)
+
+    /// Puts the next image into its place.
+    ///
+    /// Errors: another length than the shape's, an image too many, more than 1 GiB where a grey grid gets a colour.
+    pub fn put(&mut self, image: &[f32]) -> Result<(), ImageError> {
+        let [count, channels, height, width] = self.shape;
+        if image.len() != channels * height * width || self.put == count {
+            let found = self.put * channels * height * width + image.len();
+            return Err(ImageError::Length { shape: self.shape, expected: self.shape.iter().product(), found });
+        }
+        if self.samples == 1 && image.iter().any(|value| !value.is_finite()) {
+            self.samples = 3;
+            self.check_size()?;
+            self.pixels = self.pixels.iter().flat_map(|&grey| [grey; 3]).collect();
+        }
+        let left = PADDING + self.put % self.columns * (width + PADDING);
+        let top = PADDING + self.put / self.columns * (height + PADDING);
+        for pixel in 0..height * width {
+            let at = ((top + pixel / width) * self.size[0] + left + pixel % width) * self.samples;
+            let rgb = colour_of(image, channels, height * width, pixel);
+            self.pixels[at..at + self.samples].copy_from_slice(&rgb[..self.samples]);
+        }
+        self.put += 1;
+        Ok(())
+    }
+
+    /// The grid as a PNG, enlarged while it is written.
+    ///
+    /// Errors: images that are missing, the encoder's.
+    pub fn encode(self) -> Result<Vec<u8>, ImageError> {
+        let Self { shape, scale, size: [width, height], samples, pixels, put, .. } = self;
+        if put < shape[0] {
+            let found = put * shape[1..].iter().product::<usize>();
+            return Err(ImageError::Length { shape, expected: shape.iter().product(), found });
+        }
+        let mut bytes = Vec::new();
+        // `check_size` bounds the sides far below 2^32.
+        let mut encoder = png::Encoder::new(&mut bytes, (width * scale) as u32, (height * scale) as u32);
+        encoder.set_color(if samples == 1 { png::ColorType::Grayscale } else { png::ColorType::Rgb });
+        encoder.set_depth(png::BitDepth::Eight);
+        let mut writer = encoder.write_header()?;
+        let mut out = writer.stream_writer()?;
+        let mut enlarged = Vec::with_capacity(width * scale * samples);
+        for row in pixels.chunks_exact(width * samples) {
+            enlarged.clear();
+            for pixel in row.chunks_exact(samples) {
+                (0..scale).for_each(|_| enlarged.extend_from_slice(pixel));
+            }
+            for _ in 0..scale {
+                out.write_all(&enlarged).map_err(png::EncodingError::from)?;
+            }
+        }
+        out.finish()?;
+        writer.finish()?;
+        Ok(bytes)
+    }
 }
 
 /// One image, values in [-1, 1] in the order of `shape` (c, h, w) with c = 1 or 3, as a PNG of its own size.
@@ -92,24 +182,6 @@ pub(super) fn colour_of(image: &[f32], channels: usize, plane: usize, pixel: usi
 /// of images that went through this.
 pub fn to_byte(value: f32) -> u8 {
     ((value + 1.0) * 0.5 * 255.0 + 0.5).clamp(0.0, 255.0) as u8
-}
-
-/// Repeats every pixel of `samples` bytes `scale` times along both sides; `stride` is the bytes of a row.
-fn enlarge(pixels: &[u8], stride: usize, samples: usize, scale: usize) -> Vec<u8> {
-    let mut enlarged = Vec::with_capacity(pixels.len() * scale * scale);
-    for row in pixels.chunks_exact(stride) {
-        let start = enlarged.len();
-        for pixel in row.chunks_exact(samples) {
-            for _ in 0..scale {
-                enlarged.extend_from_slice(pixel);
-            }
-        }
-        let end = enlarged.len();
-        for _ in 1..scale {
-            enlarged.extend_from_within(start..end);
-        }
-    }
-    enlarged
 }
 
 #[cfg(test)]
@@ -167,5 +239,21 @@ mod tests {
         assert!(message(&[], [usize::MAX, 3, 2, 2], 1, 1).contains("found 0"));
         assert!(message(&[0.0], [1, 1, 1, 1], 1, 1 << 20).contains("needs more than 1073741824 bytes"));
         assert!(message(&[0.0], [1, 1, 1, 1], 1, usize::MAX).contains("use a smaller scale"));
+    }
+
+    #[test]
+    fn images_come_one_by_one_and_all_of_them() {
+        let mut grid = Grid::new([2, 1, 1, 2], 2, 1).unwrap();
+        grid.put(&[1.0, 0.0]).unwrap();
+        assert!(grid.put(&[1.0]).unwrap_err().to_string().contains("needs 4 values, found 3"));
+        // What was grey before the first odd pixel stays what it was.
+        grid.put(&[-1.0, f32::NAN]).unwrap();
+        assert!(grid.put(&[1.0, 0.0]).unwrap_err().to_string().contains("needs 4 values, found 6"));
+        let (_, _, colour, pixels) = decode_png(&grid.encode().unwrap());
+        assert_eq!(colour, png::ColorType::Rgb);
+        let row: Vec<&[u8]> = pixels[2 * 30..3 * 30].chunks(3).collect();
+        assert_eq!([row[2], row[3], row[6], row[7]], [[255; 3], [128; 3], [0; 3], NON_FINITE]);
+        let message = Grid::new([2, 1, 1, 2], 2, 1).unwrap().encode().unwrap_err().to_string();
+        assert!(message.contains("needs 4 values, found 0"), "{message}");
     }
 }

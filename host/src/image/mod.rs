@@ -13,7 +13,7 @@ mod tiles;
 pub use animation::{encode_apng, encode_gif};
 pub(crate) use condense::{condense, smooth};
 pub use curves::{Series, encode_curves};
-pub use grid::{encode_grid, encode_image, to_byte};
+pub use grid::{Grid, encode_grid, encode_image, to_byte};
 pub use panels::{Band, Panel, encode_panels};
 pub use sheet::{Strip, encode_sheet};
 pub use tiles::column_of;

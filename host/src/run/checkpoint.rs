@@ -141,7 +141,7 @@ const REPLACED: &str = "old";
 
 /// Renames the finished directory into place. A checkpoint of the same step, from before the run was taken back to an
 /// earlier one, makes way first.
-pub(super) fn take_place(temporary: &Path, place: &Path) -> io::Result<()> {
+fn take_place(temporary: &Path, place: &Path) -> io::Result<()> {
     let old = write::beside(&place.with_extension(REPLACED));
     if place.exists() {
         fs::rename(place, &old)?;

@@ -149,7 +149,10 @@ impl SessionError {
                     ExportError::Argument { .. }
                         | ExportError::Exists { .. }
                         | ExportError::Foreign { .. }
+                        | ExportError::Unlisted { .. }
                         | ExportError::Misfit { .. }
+                        | ExportError::Values { .. }
+                        | ExportError::Pickled { .. }
                 )
         ) || matches!(
             self,

@@ -1,8 +1,8 @@
 //! A run's network as a folder for other frameworks: which weights, what they are called, what goes beside them.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use tandem_plugin_api::{Gan, Network, opset::OPSET, value::Value};
+use tandem_plugin_api::{Gan, Network, network::is_legal_name, opset::OPSET, value::Value};
 use tandem_torch_ext::Generator;
 use tch::{Device, Kind, Tensor};
 
@@ -10,12 +10,14 @@ use super::{
     SessionError, Weights,
     arrays::to_array,
     checkpoint::tensors,
+    data::spec,
+    evaluate::name_of,
     prepare::from_json,
-    sample::{fixed_samples, grid, stored},
+    sample::{fixed_samples, stored},
 };
 use crate::{
     config::Config,
-    export::{self, Card, File, Format, ONNX_OPSET, Subject, Target},
+    export::{self, Card, File, Format, ONNX_OPSET, Subject, Target, code, plain},
     network::{Compiled, Pass},
     report::evaluations,
     run::{Metadata, NamedArray, Part, RunDir, encode_arrays},
@@ -50,14 +52,21 @@ pub fn export(run: &RunDir, asked: &Export<'_>, out: &Path) -> Result<u64, Sessi
         Target::Generator => stored(run, asked.step, asked.weights)?,
         Target::Discriminator => super::sample::discriminator(run, asked.step)?,
     };
-    let config = publishable(run.config()?);
+    let config = run.config()?.without_folders()?;
     let origin = run.path().join("checkpoints").join(format!("step-{}", stored.step)).join(stored.part.file_name());
     let network = asked.target.of(&gan);
     let weights = export::Weights::check(network, asked.target, &stored.arrays, &origin.display().to_string())?;
     let method = stored.metadata.get("method").cloned().unwrap_or(run.plugin()?.name);
+    // It comes from a file that may be of another machine, and goes into a program's text.
+    if !is_legal_name(&method) {
+        return Err(SessionError::Stored(format!(
+            "{} names its method {method:?}: expected a plugin's name, of letters, digits, `_`, `-` and `.`; it cannot be exported",
+            origin.display()
+        )));
+    }
     let variant = variant(&gan);
-    let title = format!("the {} of `{method}`{} at step {}", asked.target.name(), in_brackets(&variant), stored.step);
-    let subject = Subject { gan: &gan, target: asked.target, weights: &weights, title };
+    let subject =
+        Subject { gan: &gan, target: asked.target, weights: &weights, method: &method, variant, step: stored.step };
 
     let metadata = metadata(run, &gan, &stored, asked, &method)?;
     let file = format!("{}.safetensors", asked.target.name());
@@ -76,8 +85,8 @@ pub fn export(run: &RunDir, asked: &Export<'_>, out: &Path) -> Result<u64, Sessi
         subject: &subject,
         format: asked.format,
         license: asked.license,
-        method: &method,
-        facts: facts(&gan, &config, &metadata, asked.format, &variant),
+        dataset: dataset(&config),
+        facts: facts(&gan, &config, &metadata, asked.format, &subject.variant),
         config: &toml,
         evaluation: all.iter().rev().find(|e| e.step <= stored.step),
     };
@@ -96,17 +105,12 @@ pub(super) struct Stored {
     pub(super) metadata: Metadata,
 }
 
-/// The configuration without the folders of the machine that it ran on; its hash stays, as paths count by their last part.
-fn publishable(mut config: Config) -> Config {
-    for path in [&mut config.data.path, &mut config.data.images, &mut config.data.labels].into_iter().flatten() {
-        if let Some(name) = path.file_name() {
-            *path = PathBuf::from(name);
-        }
-    }
-    if let Some(name) = Path::new(&config.plugin).file_name() {
-        config.plugin = name.to_string_lossy().into_owned();
-    }
-    config
+/// What the training data is called, and of which kind it is.
+fn dataset(config: &Config) -> [String; 2] {
+    // As configs write it.
+    let kind = format!("{:?}", config.data.kind).to_lowercase();
+    let name = name_of(&spec(&config.data));
+    [if name.is_empty() { kind.clone() } else { name }, kind]
 }
 
 /// The options that choose what the method is: `loss = hinge, network = resnet`.
@@ -117,10 +121,6 @@ fn variant(gan: &Gan) -> String {
         _ => None,
     });
     chosen.collect::<Vec<_>>().join(", ")
-}
-
-fn in_brackets(variant: &str) -> String {
-    if variant.is_empty() { String::new() } else { format!(" ({variant})") }
 }
 
 /// What the weights file says of itself.
@@ -158,13 +158,13 @@ fn facts(
     variant: &str,
 ) -> Vec<(&'static str, String)> {
     let of = |key: &str| metadata.get(key).cloned().unwrap_or_default();
-    let mut facts = vec![("method", format!("`{}`, version {}", of("method"), of("plugin_version")))];
+    let mut facts = vec![("method", format!("{}, version {}", code(&of("method")), plain(&of("plugin_version"))))];
     if !variant.is_empty() {
-        facts.push(("variant", variant.to_owned()));
+        facts.push(("variant", plain(variant)));
     }
     let stages = if config.stages == crate::config::Stages::One { "one stage" } else { "two stages" };
     facts.push(("trained in", format!("{stages}, batches of {}, seed {}", config.batch_size, config.seed)));
-    facts.push(("step", of("step")));
+    facts.push(("step", plain(&of("step"))));
     let weights = if of("weights") == "averaged" {
         format!("the moving average (decay {})", config.ema_decay)
     } else {
@@ -173,14 +173,14 @@ fn facts(
     facts.push(("weights", weights));
     for (name, formula) in gan.formulas().into_iter().filter(|(name, _)| name.starts_with("loss")) {
         let name = if name.starts_with("loss_generator") { "loss of G" } else { "loss of D" };
-        facts.push((name, format!("`{formula}`")));
+        facts.push((name, code(&formula)));
     }
     if format == Format::Onnx {
         facts.push(("ONNX opset", format!("{ONNX_OPSET}; spectral norms are folded into the weights")));
     }
-    facts.push(("config hash", format!("`{}`", of("config_hash"))));
-    facts.push(("definition hash", format!("`{}`", of("definition_hash"))));
-    facts.push(("plugin SHA-256", format!("`{}`", of("plugin_sha256"))));
+    facts.push(("config hash", code(&of("config_hash"))));
+    facts.push(("definition hash", code(&of("definition_hash"))));
+    facts.push(("plugin SHA-256", code(&of("plugin_sha256"))));
     facts.push(("tandem", of("tandem_version")));
     facts
 }
@@ -234,7 +234,7 @@ fn samples(
         Target::Generator => &exported.arrays,
         Target::Discriminator => &stored(run, Some(exported.step), Weights::Best)?.arrays,
     };
-    grid(&fixed_samples(&compiled(&gan.generator, arrays)?, gan, config.sample_count, 0)?)
+    fixed_samples(&compiled(&gan.generator, arrays)?, gan, config.sample_count, 0)?.grid()
 }
 
 fn compiled(network: &Network, arrays: &[NamedArray]) -> Result<Compiled, SessionError> {

@@ -31,6 +31,6 @@ pub use evaluate::{Against, Evaluation, EvaluationPlan, Evaluator, Images, Line,
 pub use export::{Export, export};
 pub use import::{Import, import};
 pub use prepare::{Prepared, find_plugin, options, prepare, prepare_for, read_definition};
-pub use sample::{Sampler, Samples, Weights, film, strip};
+pub use sample::{Film, Sampler, Samples, Weights, strip};
 pub use settings::settings;
 pub use training::{End, Progress, Training, Watch};

@@ -8,7 +8,7 @@ use super::{
     Between, Draw, Evaluation, Evaluator, SessionError, State, checkpoint::tensors, export::Stored, prepare::from_json,
 };
 use crate::{
-    image,
+    image::{self, Grid},
     network::{Compiled, Pass},
     run::{Part, RunDir},
     train::generate_with,
@@ -52,10 +52,18 @@ impl Sampler {
         evaluator.of_generator(&self.generator, &self.gan, State { step: self.step, averaged: self.averaged })
     }
 
-    /// Images of these latents and classes, `batch` through G at a time, as a PNG grid; what they were made from comes back, too.
-    pub fn grid(&self, draw: &Draw, batch: usize) -> Result<(Vec<u8>, Samples), SessionError> {
-        let samples = samples(&self.generator, &self.gan, draw, batch)?;
-        Ok((grid(&samples)?, samples))
+    /// Images of these latents and classes, `batch` through G at a time, as a PNG grid. Only its bytes are held.
+    pub fn grid(&self, draw: &Draw, batch: usize) -> Result<Vec<u8>, SessionError> {
+        let drawn = drawn(&self.generator, &self.gan, draw)?;
+        let shape = self.shape(draw.count)?;
+        let mut grid = Grid::new(shape, columns(draw.count, drawn.classes), scale(shape))?;
+        self.each(&drawn.latents, drawn.labels.as_ref(), batch, |image| Ok::<_, SessionError>(grid.put(image)?))?;
+        Ok(grid.encode()?)
+    }
+
+    /// Images of these latents and classes, `batch` through G at a time, with what they were made from.
+    pub fn samples(&self, draw: &Draw, batch: usize) -> Result<Samples, SessionError> {
+        samples(&self.generator, &self.gan, draw, batch)
     }
 
     /// Images of these latents and classes as PNG files, each given to `put` with its number as soon as its batch is done.
@@ -65,57 +73,93 @@ impl Sampler {
         batch: usize,
         mut put: impl FnMut(usize, &[u8]) -> Result<(), E>,
     ) -> Result<(), E> {
-        let (generator, gan) = (&self.generator, &self.gan);
-        let latents = draw.latents(gan, generator.kind(), generator.device())?;
-        let labels = draw.labels(gan, generator.device())?;
+        let drawn = drawn(&self.generator, &self.gan, draw)?;
+        let [_, channels, height, width] = self.shape(draw.count)?;
         let mut number = 0;
-        generate(generator, &latents, labels.as_ref(), batch, |images| {
-            let (values, [_, channels, height, width]) = plain(images)?;
-            for image in values.chunks_exact(channels * height * width) {
-                put(number, &image::encode_image(image, [channels, height, width]).map_err(SessionError::from)?)?;
-                number += 1;
-            }
+        self.each(&drawn.latents, drawn.labels.as_ref(), batch, |image| {
+            put(number, &image::encode_image(image, [channels, height, width]).map_err(SessionError::from)?)?;
+            number += 1;
             Ok(())
         })
     }
 
-    /// Images on the way from each of these latents to the next and back to the first, `steps` for each, as `[N, C, H, W]`. A
-    /// class holds to where the next latent is reached.
-    pub fn path(
+    /// Images on the way from each of these latents to the next and back to the first, `steps` for each. A class holds to where
+    /// the next latent is reached.
+    pub fn film(
         &self,
         draw: &Draw,
-        between: Option<Between>,
-        steps: usize,
+        (between, steps): (Option<Between>, usize),
         batch: usize,
-    ) -> Result<Tensor, SessionError> {
-        let (generator, gan) = (&self.generator, &self.gan);
-        let between = between.unwrap_or_else(|| Between::of(gan.latent));
-        let latents = between.path(&draw.latents(gan, generator.kind(), generator.device())?, steps)?;
-        let labels = draw.labels(gan, generator.device())?;
-        let labels = labels.map(|labels| labels.f_repeat_interleave_self_int(steps as i64, 0, None)).transpose()?;
-        let mut all = Vec::new();
-        generate(generator, &latents, labels.as_ref(), batch, |images| {
-            all.push(images.shallow_clone());
-            Ok::<_, SessionError>(())
-        })?;
-        Ok(Tensor::f_cat(&all, 0)?)
+        film: Film,
+    ) -> Result<Vec<u8>, SessionError> {
+        let drawn = drawn(&self.generator, &self.gan, draw)?;
+        let between = between.unwrap_or_else(|| Between::of(self.gan.latent));
+        let latents = between.path(&drawn.latents, steps)?;
+        let labels =
+            drawn.labels.map(|labels| labels.f_repeat_interleave_self_int(steps as i64, 0, None)).transpose()?;
+        let shape = self.shape(draw.count * steps)?;
+        let [count, channels, height, width] = shape;
+        let (image, scale) = ([channels, height, width], scale(shape));
+        let frames =
+            |put: &mut dyn FnMut(&[f32]) -> Result<(), SessionError>| self.each(&latents, labels.as_ref(), batch, put);
+        match film {
+            Film::Png => {
+                let mut grid = Grid::new(shape, steps, scale)?;
+                frames(&mut |image| Ok(grid.put(image)?))?;
+                Ok(grid.encode()?)
+            }
+            Film::Apng => image::encode_apng(image, count, 2 * scale, frames),
+            Film::Gif => image::encode_gif(image, 2 * scale, frames),
+        }
+    }
+
+    /// The shape of so many images.
+    fn shape(&self, count: usize) -> Result<[usize; 4], SessionError> {
+        let sizes = self.gan.generator.output_type().shape.sample().unwrap_or_default();
+        match sizes[..] {
+            [channels, height, width] => Ok([count, channels as usize, height as usize, width as usize]),
+            _ => Err(no_images()),
+        }
+    }
+
+    /// Each image of these latents and classes, in turn.
+    fn each<E: From<SessionError>>(
+        &self,
+        latents: &Tensor,
+        labels: Option<&Tensor>,
+        batch: usize,
+        mut put: impl FnMut(&[f32]) -> Result<(), E>,
+    ) -> Result<(), E> {
+        generate(&self.generator, latents, labels, batch, |images| {
+            let (values, [_, channels, height, width]) = plain(images)?;
+            values.chunks_exact(channels * height * width).try_for_each(&mut put)
+        })
     }
 }
 
-/// Images of a path as a PNG with a row for each latent, or an animation, by the file's ending: `png`, `apng` or `gif`.
-pub fn film(images: &Tensor, steps: usize, ending: &str) -> Result<Vec<u8>, SessionError> {
-    let (values, shape) = plain(images)?;
-    let scale = scale(shape);
-    Ok(match ending {
-        "png" => image::encode_grid(&values, shape, steps, scale)?,
-        "apng" => image::encode_apng(&values, shape, 2 * scale)?,
-        "gif" => image::encode_gif(&values, shape, 2 * scale)?,
-        other => {
-            return Err(SessionError::Sample(format!(
+/// What a path is written as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Film {
+    /// A picture with a row for each latent.
+    Png,
+    /// An animated PNG.
+    Apng,
+    /// An animated GIF.
+    Gif,
+}
+
+impl Film {
+    /// By the file's ending: `png`, `apng` or `gif`.
+    pub fn of(ending: &str) -> Result<Self, SessionError> {
+        match ending {
+            "png" => Ok(Self::Png),
+            "apng" => Ok(Self::Apng),
+            "gif" => Ok(Self::Gif),
+            other => Err(SessionError::Sample(format!(
                 "a path is written as .png (a row for each latent), .apng or .gif, not as `.{other}`"
-            )));
+            ))),
         }
-    })
+    }
 }
 
 /// Runs G over latents and classes, `batch` at a time, each batch on the CPU as float32.
@@ -212,11 +256,7 @@ pub(super) fn fixed_samples(generator: &Compiled, gan: &Gan, count: usize, seed:
 }
 
 fn samples(generator: &Compiled, gan: &Gan, draw: &Draw, batch: usize) -> Result<Samples, SessionError> {
-    let latents = draw.latents(gan, generator.kind(), generator.device())?;
-    let labels = draw.labels(gan, generator.device())?;
-    let classes = labels
-        .is_some()
-        .then(|| if draw.classes.is_empty() { gan.classes().unwrap_or(0) as usize } else { draw.classes.len() });
+    let Drawn { latents, labels, classes } = drawn(generator, gan, draw)?;
     let mut all = Vec::new();
     generate(generator, &latents, labels.as_ref(), batch, |images| {
         all.push(images.shallow_clone());
@@ -226,17 +266,36 @@ fn samples(generator: &Compiled, gan: &Gan, draw: &Draw, batch: usize) -> Result
     Ok(Samples { latents, labels, classes, images })
 }
 
+/// What images are made from, and in how many classes.
+struct Drawn {
+    latents: Tensor,
+    labels: Option<Tensor>,
+    classes: Option<usize>,
+}
+
+fn drawn(generator: &Compiled, gan: &Gan, draw: &Draw) -> Result<Drawn, SessionError> {
+    let latents = draw.latents(gan, generator.kind(), generator.device())?;
+    let labels = draw.labels(gan, generator.device())?;
+    let classes = labels
+        .is_some()
+        .then(|| if draw.classes.is_empty() { gan.classes().unwrap_or(0) as usize } else { draw.classes.len() });
+    Ok(Drawn { latents, labels, classes })
+}
+
 /// The widest row of classes: more than this many are not put each into a column of their own.
 const CLASS_COLUMNS: usize = 20;
 
-/// Images as a PNG grid, about square or with a column for each class; small ones enlarged so that a person can see them.
-pub(super) fn grid(samples: &Samples) -> Result<Vec<u8>, SessionError> {
-    let (values, shape) = plain(&samples.images)?;
-    let columns = samples
-        .classes
-        .filter(|n| (2..=CLASS_COLUMNS).contains(n))
-        .unwrap_or_else(|| (shape[0] as f64).sqrt().ceil() as usize);
-    Ok(image::encode_grid(&values, shape, columns, scale(shape))?)
+/// Columns that make a grid about square, or one for each class.
+fn columns(count: usize, classes: Option<usize>) -> usize {
+    classes.filter(|n| (2..=CLASS_COLUMNS).contains(n)).unwrap_or_else(|| (count as f64).sqrt().ceil() as usize)
+}
+
+impl Samples {
+    /// The images as a PNG grid, about square or with a column for each class; small ones enlarged so that a person can see them.
+    pub fn grid(&self) -> Result<Vec<u8>, SessionError> {
+        let (values, shape) = plain(&self.images)?;
+        Ok(image::encode_grid(&values, shape, columns(shape[0], self.classes), scale(shape))?)
+    }
 }
 
 /// Small images are enlarged so that a person can see them.
@@ -249,6 +308,9 @@ fn plain(images: &Tensor) -> Result<(Vec<f32>, [usize; 4]), SessionError> {
     let mut values = vec![0.0_f32; images.numel()];
     images.f_copy_data(&mut values, images.numel())?;
     let size: Vec<usize> = images.size().into_iter().map(|n| n as usize).collect();
-    let shape = size.try_into().map_err(|_| SessionError::Stored("a picture needs images [N, C, H, W]".into()))?;
-    Ok((values, shape))
+    Ok((values, size.try_into().map_err(|_| no_images())?))
+}
+
+fn no_images() -> SessionError {
+    SessionError::Stored("a picture needs images [N, C, H, W]".into())
 }

@@ -19,7 +19,7 @@ use super::{
     memory,
     phases::finish,
     prepare::definition_hash,
-    sample::{fixed_samples, grid},
+    sample::fixed_samples,
     settings::settings,
 };
 use crate::{
@@ -319,7 +319,7 @@ impl<'a> Training<'a> {
         // Its own stream: looking at a run must not change it.
         let seed = self.config.seed.wrapping_add(2);
         let samples = fixed_samples(generator, self.trainer.gan(), self.config.sample_count, seed)?;
-        let png = grid(&samples)?;
+        let png = samples.grid()?;
         let path = self.run.write_sample(self.trainer.step(), &png)?;
         if let Some(board) = &mut self.board {
             board::add_grid(board, self.trainer.step(), &png)?;

@@ -21,6 +21,23 @@ fn the_hash_sees_what_shapes_the_weights_and_nothing_else() {
     assert_ne!(resolved(&["plugin=dcgan", "options.x=1"]).hash().unwrap(), plain);
 }
 
+#[test]
+fn what_is_published_has_the_same_hash_and_no_folders() {
+    let config = resolved(&[
+        "plugin=/srv/secret/libx.so",
+        "data={kind=\"folder\", path=\"/srv/secret/faces/\", cache=\"/srv/secret/cache\"}",
+        "evaluate.extractor=/srv/secret/net.pt",
+        "options.width=64",
+    ]);
+    let published = config.without_folders().unwrap();
+    let text = published.to_toml().unwrap();
+    assert!(!text.contains("secret") && text.contains("path = \"faces\"") && text.contains("width = 64"), "{text}");
+    assert_eq!(published.hash().unwrap(), config.hash().unwrap());
+    assert_eq!(published.without_folders().unwrap(), published);
+    let named = resolved(&["plugin=dcgan", "evaluate.extractor=inception-2015-12-05"]);
+    assert_eq!(named.without_folders().unwrap(), named);
+}
+
 /// Settings that give this key another value than its default, or `None` where the key needs others beside it.
 fn another_value(key: &str) -> Option<&'static [&'static str]> {
     Some(match key {

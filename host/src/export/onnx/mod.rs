@@ -50,7 +50,7 @@ pub(super) fn model(subject: &Subject<'_>) -> Result<Vec<u8>, ExportError> {
     whole.integer(model::IR_VERSION, IR_VERSION);
     whole.text(model::PRODUCER_NAME, "tandem");
     whole.text(model::PRODUCER_VERSION, env!("CARGO_PKG_VERSION"));
-    whole.text(model::DOC_STRING, &format!("{}: {}", subject.target.class(), subject.title));
+    whole.text(model::DOC_STRING, &format!("{}: {}", subject.target.class(), subject.title()));
     whole.bytes(model::GRAPH, graph.encoded());
     whole.message(model::OPSET_IMPORT, |o| {
         o.text(model::DOMAIN, "");

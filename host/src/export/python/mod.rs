@@ -22,6 +22,16 @@ fn sizes(shape: &Shape) -> Vec<String> {
     shape.0.iter().map(size).collect()
 }
 
+/// Text between the quotes of a docstring: nothing in it ends or continues them.
+fn docstring(text: &str) -> String {
+    let escaped = text.chars().map(|c| match c {
+        '\\' | '"' => format!("\\{c}"),
+        c if c.is_control() => " ".into(),
+        c => c.to_string(),
+    });
+    escaped.collect()
+}
+
 fn python_bool(value: bool) -> &'static str {
     if value { "True" } else { "False" }
 }
@@ -39,4 +49,15 @@ fn numbers(values: &[f64]) -> String {
     }
     let lines: Vec<String> = texts.chunks(8).map(|line| format!("    {},", line.join(", "))).collect();
     format!("[\n{}\n]", lines.join("\n"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_docstring_ends_where_it_should() {
+        assert_eq!(docstring("soft\"\"\"\nimport os\\"), r#"soft\"\"\" import os\\"#);
+        assert_eq!(docstring("`lsgan` (norm = group)"), "`lsgan` (norm = group)");
+    }
 }

@@ -42,6 +42,11 @@ impl Names {
         Self(layers(network).map(|name| (name.to_owned(), named(name, &mut used))).collect())
     }
 
+    /// What stands right in the module: layers' names up to their first dot.
+    pub(super) fn tops(&self) -> BTreeSet<String> {
+        self.0.values().map(|path| path.split('.').next().unwrap_or_default().to_owned()).collect()
+    }
+
     /// A layer's.
     pub(super) fn get(&self, layer: &str) -> &str {
         self.0.get(layer).map_or("", String::as_str)
@@ -53,7 +58,7 @@ fn layers(network: &Network) -> impl Iterator<Item = &str> {
 }
 
 /// `name`, with as many `_` at its end as nothing else has.
-fn unused(name: &str, used: &mut BTreeSet<String>) -> String {
+pub(super) fn unused(name: &str, used: &mut BTreeSet<String>) -> String {
     let mut name = name.to_owned();
     while !used.insert(name.clone()) {
         name.push('_');

@@ -81,6 +81,12 @@ pub(super) trait Dialect {
     /// An operation on these operands, or why the framework lacks it.
     fn expression(&mut self, index: usize, node: &TypedNode, operands: &[Operand]) -> Result<Expression, String>;
 
+    /// A value's shape where it lies, for the comment beside its variable.
+    fn shown(&self, index: usize, shape: &Shape) -> String {
+        let _ = index;
+        shape.to_string()
+    }
+
     /// The last word on the output.
     fn output(&mut self, index: usize, expression: Expression) -> Expression {
         let _ = index;
@@ -213,7 +219,7 @@ impl<D: Dialect> Program<'_, D> {
         self.lines.push(format!(
             "{name} = {}  # {}",
             value.operand.text,
-            shown(&self.network.nodes()[index].output.shape)
+            self.dialect.shown(index, &self.network.nodes()[index].output.shape)
         ));
         self.variables[index] = Some(name.clone());
         let operand = Operand { text: name, binding: Binding::Atom, node: index };
@@ -232,13 +238,9 @@ impl<D: Dialect> Program<'_, D> {
         let output = self.network.output();
         let Some(value) = self.values[output].take() else { return self.lines };
         let (text, _) = self.dialect.output(output, (value.operand.text, value.operand.binding));
-        self.lines.push(format!("return {text}  # {}", shown(&self.network.output_type().shape)));
+        self.lines.push(format!("return {text}  # {}", self.network.output_type().shape));
         self.lines
     }
-}
-
-fn shown(shape: &Shape) -> String {
-    shape.to_string()
 }
 
 /// The value of a constant that arithmetic may take as a number: the other operand is a tensor of no fewer dimensions.

@@ -16,6 +16,7 @@ use tandem_torch_ext::Generator;
 use tch::{Device, Kind, Tensor};
 
 pub use against::Against;
+pub(super) use against::name_of;
 pub(super) use during::{Evaluations, Verdict};
 pub use during::{Line, Passes};
 pub use images::Images;

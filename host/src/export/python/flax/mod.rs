@@ -16,6 +16,7 @@ use tandem_plugin_api::{
 };
 
 use super::{
+    docstring,
     names::{Names, legal},
     numbers,
     statements::body,
@@ -174,7 +175,7 @@ pub(in crate::export) fn module(subject: &Subject<'_>) -> Result<String, ExportE
 
     let (class, file) = (subject.target.class(), subject.target.name());
     let helpers: Vec<&str> = HELPERS.iter().filter(|(n, _)| uses(&format!("{n}("))).map(|(_, text)| *text).collect();
-    let mut text = docstring(subject) + "\n";
+    let mut text = head(subject) + "\n";
     if uses("partial(") {
         text += "from collections.abc import Callable\nfrom functools import partial\n";
     }
@@ -233,7 +234,7 @@ fn dictionary(name: &str, entries: &[String]) -> String {
     }
 }
 
-fn docstring(subject: &Subject<'_>) -> String {
+fn head(subject: &Subject<'_>) -> String {
     let (class, file, network) = (subject.target.class(), subject.target.name(), subject.network());
     let input = |name: &str, types: &TensorType| {
         format!("{name} {}{}", types.shape, if name == "labels" { ", integers" } else { "" })
@@ -251,7 +252,7 @@ fn docstring(subject: &Subject<'_>) -> String {
         "\"\"\"{class}: {}, in Flax.\n\nTakes {}; gives {images} {output}{range}.{inside}\n\n    from {file} import {class}, \
          load\n\n    variables = load()  # the weights in {file}.safetensors, beside this file\n    {images} = \
          {class}().apply(variables, {})\n\nIt is for use, not for training: batch norms take their running statistics.\n\"\"\"\n",
-        subject.title,
+        docstring(&subject.title()),
         inputs.join(" and "),
         names.join(", "),
     )
@@ -378,4 +379,37 @@ fn window(made: &mut String, stride: [i64; 2], padding: [[i64; 2]; 2], dilation:
 
 fn use_bias(bias: bool) -> &'static str {
     if bias { "" } else { ", use_bias=False" }
+}
+
+#[cfg(test)]
+mod tests {
+    use tandem_plugin_api::{Builder, Linear, kernel};
+
+    use super::*;
+
+    #[test]
+    fn comments_say_how_a_value_lies() {
+        let b = Builder::new();
+        let x = b.input("latent", &[8]).linear("fc", 48, Linear::default()).reshape(&[3, 4, 4]);
+        let x = x.conv2d("conv", 2, kernel(1));
+        let x = &x + &x.relu();
+        let network = b.finish(&x.flatten().linear("score", 1, Linear::default())).unwrap();
+        let mut dialect = Flax {
+            network: &network,
+            names: Names::flat(&network, &TAKEN),
+            inputs: vec!["latent".into()],
+            constants: BTreeSet::new(),
+            last: vec![false; network.nodes().len()],
+        };
+        let lines = body(&network, &mut dialect, &["latent".into()]).unwrap();
+        assert_eq!(
+            lines,
+            [
+                "x = self.fc(latent).reshape(-1, 3, 4, 4).transpose(0, 2, 3, 1)  # [N, 4, 4, 3]",
+                "x = self.conv(x)  # [N, 4, 4, 2]",
+                "x = (x + nn.relu(x)).transpose(0, 3, 1, 2).reshape(-1, 32)  # [N, 32]",
+                "return self.score(x)  # [N, 1]",
+            ]
+        );
+    }
 }

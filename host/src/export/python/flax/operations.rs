@@ -3,6 +3,7 @@
 use tandem_plugin_api::{
     network::TypedNode,
     opset::{Interpolation, Op},
+    shape::Shape,
 };
 
 use super::{
@@ -27,6 +28,13 @@ impl Dialect for Flax<'_> {
             Op::Constant { .. } => Some(format!("CONSTANT{index}")),
             Op::Parameter { name, .. } => Some(format!("self.{}", self.names.get(name))),
             _ => None,
+        }
+    }
+
+    fn shown(&self, index: usize, shape: &Shape) -> String {
+        match &shape.0[..] {
+            [n, c, h, w] if self.last[index] => format!("[{n}, {h}, {w}, {c}]"),
+            _ => shape.to_string(),
         }
     }
 

@@ -2,7 +2,7 @@
 
 mod operations;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tandem_plugin_api::{
     Network,
@@ -11,7 +11,8 @@ use tandem_plugin_api::{
 };
 
 use super::{
-    names::{Names, legal},
+    docstring,
+    names::{Names, legal, unused},
     numbers, python_bool,
     statements::body,
     tuple,
@@ -89,15 +90,27 @@ struct PyTorch<'n> {
     network: &'n Network,
     names: Names,
     inputs: Vec<String>,
+    /// The buffer's name of each constant, which no layer has.
+    buffers: BTreeMap<usize, String>,
+    /// The constants that are read as buffers.
     constants: BTreeSet<usize>,
+}
+
+impl<'n> PyTorch<'n> {
+    fn new(network: &'n Network, inputs: Vec<String>) -> Self {
+        let names = Names::nested(network, &TAKEN);
+        let mut used = names.tops();
+        let constants = network.nodes().iter().enumerate().filter(|(_, node)| matches!(node.op, Op::Constant { .. }));
+        let buffers = constants.map(|(i, _)| (i, unused(&format!("constant{i}"), &mut used))).collect();
+        Self { network, names, inputs, buffers, constants: BTreeSet::new() }
+    }
 }
 
 /// The module's text.
 pub(in crate::export) fn module(subject: &Subject<'_>) -> Result<String, ExportError> {
     let network = subject.network();
     let inputs: Vec<String> = network.inputs().map(|(name, _)| legal(name, &TAKEN)).collect();
-    let mut dialect =
-        PyTorch { network, names: Names::nested(network, &TAKEN), inputs: inputs.clone(), constants: BTreeSet::new() };
+    let mut dialect = PyTorch::new(network, inputs.clone());
     let forward = body(network, &mut dialect, &inputs)?;
     let layers = layers(network, &dialect.names)?;
     let constants = constants(&dialect);
@@ -105,7 +118,7 @@ pub(in crate::export) fn module(subject: &Subject<'_>) -> Result<String, ExportE
     let uses = |what: &str| forward.iter().chain(&layers).chain(&constants).any(|line| line.contains(what));
 
     let (class, file) = (subject.target.class(), subject.target.name());
-    let mut text = docstring(subject);
+    let mut text = head(subject);
     text += "\nfrom pathlib import Path\n\nimport torch\n";
     if uses("F.") {
         text += "import torch.nn.functional as F\n";
@@ -143,7 +156,7 @@ pub(in crate::export) fn module(subject: &Subject<'_>) -> Result<String, ExportE
     Ok(text)
 }
 
-fn docstring(subject: &Subject<'_>) -> String {
+fn head(subject: &Subject<'_>) -> String {
     let (class, file, network) = (subject.target.class(), subject.target.name(), subject.network());
     let input = |name: &str, types: &tandem_plugin_api::shape::TensorType| {
         format!("{name} {}{}", types.shape, if name == "labels" { ", int64" } else { "" })
@@ -154,7 +167,7 @@ fn docstring(subject: &Subject<'_>) -> String {
     format!(
         "\"\"\"{class}: {}, in PyTorch.\n\nTakes {}; gives {} {output}{range}.\n\n    from {file} import load\n\n    \
          {file} = load()  # the weights in {file}.safetensors, beside this file\n\"\"\"\n",
-        subject.title,
+        docstring(&subject.title()),
         inputs.join(" and "),
         subject.target.output(),
     )
@@ -289,9 +302,9 @@ fn affine_of(affine: bool, default: bool) -> String {
 fn constants(dialect: &PyTorch<'_>) -> Vec<String> {
     let constant = |&i: &usize| {
         let Op::Constant { shape, values } = &dialect.network.nodes()[i].op else { return String::new() };
-        let sizes = tuple(shape);
+        let (sizes, name) = (tuple(shape), dialect.buffers.get(&i).map_or("", String::as_str));
         format!(
-            "self.register_buffer(\"constant{i}\", torch.tensor({}).reshape({sizes}), persistent=False)",
+            "self.register_buffer(\"{name}\", torch.tensor({}).reshape({sizes}), persistent=False)",
             numbers(values)
         )
     };
@@ -314,4 +327,25 @@ fn renamed(network: &Network, names: &Names) -> Vec<(String, String)> {
         }));
     }
     all
+}
+
+#[cfg(test)]
+mod tests {
+    use tandem_plugin_api::{Builder, kernel};
+
+    use super::*;
+
+    #[test]
+    fn a_constant_takes_no_layers_name() {
+        let b = Builder::new();
+        // Nodes 0 to 3: the image, the layer, the constant, their product.
+        let x = b.input("image", &[2, 4, 4]).conv2d("constant2", 2, kernel(1));
+        let gains = b.constant(&[2, 1, 1], &[0.5, 2.0]);
+        let network = b.finish(&(&x * &gains)).unwrap();
+        let mut dialect = PyTorch::new(&network, vec!["image".into()]);
+        let forward = body(&network, &mut dialect, &[]).unwrap();
+        assert_eq!(forward, ["return self.constant2(image) * self.constant2_  # [N, 2, 4, 4]"]);
+        let made = constants(&dialect);
+        assert!(made.len() == 1 && made[0].starts_with("self.register_buffer(\"constant2_\", "), "{made:?}");
+    }
 }

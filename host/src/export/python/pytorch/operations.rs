@@ -24,7 +24,7 @@ impl Dialect for PyTorch<'_> {
                 self.inputs.get(earlier.count()).cloned()
             }
             // Where it stands in the text as a number, the buffer is not read and not made.
-            Op::Constant { .. } => Some(format!("self.constant{index}")),
+            Op::Constant { .. } => self.buffers.get(&index).map(|name| format!("self.{name}")),
             Op::Parameter { name, .. } => Some(format!("self.{}", self.names.get(name))),
             _ => None,
         }
@@ -32,8 +32,8 @@ impl Dialect for PyTorch<'_> {
 
     fn expression(&mut self, _: usize, node: &TypedNode, x: &[Operand]) -> Result<Expression, String> {
         for (k, operand) in x.iter().enumerate() {
-            let is_buffer = operand.argument() == format!("self.constant{}", operand.node);
-            if is_buffer && matches!(self.network.nodes()[node.inputs[k]].op, Op::Constant { .. }) {
+            let buffer = self.buffers.get(&node.inputs[k]);
+            if buffer.is_some_and(|name| operand.argument() == format!("self.{name}")) {
                 self.constants.insert(operand.node);
             }
         }
