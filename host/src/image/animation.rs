@@ -7,7 +7,8 @@ use super::{ImageError, grid::colour_of};
 /// Milliseconds that a frame is shown: 20 a second.
 const DELAY: u16 = 50;
 
-/// Frames as an animated PNG of `count` of them; viewers that know none show the first. As [`encode_gif`], but with every colour.
+/// Frames as an animated PNG of `count` of them, neither more nor less; viewers that know none show the first. As [`encode_gif`], but
+/// with every colour.
 pub fn encode_apng<E: From<ImageError>>(
     [channels, height, width]: [usize; 3],
     count: usize,
@@ -22,7 +23,11 @@ pub fn encode_apng<E: From<ImageError>>(
     encoder.set_animated(count as u32, 0).map_err(encoding)?;
     encoder.set_frame_delay(DELAY, 1000).map_err(encoding)?;
     let mut writer = encoder.write_header().map_err(encoding)?;
+    let mut left = count;
     frames(&mut |image| {
+        // The encoder would put the rest into the last one; that too few came it sees itself.
+        left =
+            left.checked_sub(1).ok_or_else(|| encoding(std::io::Error::other("more frames than announced").into()))?;
         let frame = frame(image, [channels, height, width], scale)?;
         writer.write_image_data(frame.as_raw()).map_err(encoding)
     })?;

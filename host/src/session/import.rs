@@ -119,7 +119,12 @@ fn not_finite(tensor: &Tensor) -> Result<i64, SessionError> {
 /// The counters of batch norms as int64, from whichever whole numbers, and at 0 where there are none: older versions of PyTorch
 /// wrote none, and with a momentum that is a number, as it always is here, nothing depends on them.
 fn with_counters(mut arrays: Vec<NamedArray>, network: &Network) -> Result<Vec<NamedArray>, SessionError> {
-    for counter in network.parameters().into_iter().filter(|p| p.role == Role::Counter) {
+    let parameters = network.parameters();
+    if !arrays.iter().any(|array| parameters.iter().any(|p| p.name == array.name)) {
+        // Another network's, or under other names: nothing is to be added to what will be said of it.
+        return Ok(arrays);
+    }
+    for counter in parameters.into_iter().filter(|p| p.role == Role::Counter) {
         match arrays.iter_mut().find(|array| array.name == counter.name) {
             Some(found) => widen_integers(found),
             None => arrays.push(to_array(counter.name, &Tensor::f_zeros([0_i64; 0], (Kind::Int64, Device::Cpu))?)?),

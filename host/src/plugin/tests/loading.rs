@@ -189,7 +189,7 @@ fn malformed_definitions_are_refused() {
     );
     assert_eq!(
         says("too large"),
-        "plugin `malformed` (`FILE`) gave a definition of more than 64 MiB; this is a mistake in the plugin, tell its \
+        "plugin `malformed` (`FILE`) gave a definition of more than 16 MiB; this is a mistake in the plugin, tell its \
          author"
     );
     assert_eq!(

@@ -19,6 +19,7 @@ use super::{
     images::as_is,
 };
 use crate::{
+    hex::hex,
     metrics::{COVERAGE_K, Collector, Extractor, MANIFOLD_K, Metric, Moments, radii, root},
     run::{Metadata, NamedArray, read_arrays, write_arrays},
 };
@@ -127,10 +128,6 @@ fn sum(images: &Images<'_>) -> Result<String, SessionError> {
         digest.update(images.bytes(start..(start + CHUNK).min(images.len()))?);
     }
     Ok(hex(&digest.finalize()))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
 }
 
 /// The files of one set of images under one extractor.
