@@ -103,7 +103,8 @@ fn a_plan_becomes_a_table_and_curves_and_is_not_run_twice() {
         (&one[1]["data"], &one[1]["method"], &one[1]["seed"]),
         (&json!("Digits 32"), &json!("DCGAN"), &json!(1))
     );
-    let mean = (one[0]["values"]["fid"].as_f64().unwrap() + one[1]["values"]["fid"].as_f64().unwrap()) / 2.0;
+    let fid = |run: usize| one[run]["values"]["fid"].as_f64().unwrap();
+    let mean = f64::midpoint(fid(0), fid(1));
     assert!((mean - json["rows"][1]["cells"][0]["value"]["mean"].as_f64().unwrap()).abs() < 1e-12, "{mean}");
     assert_eq!(one[0]["values"]["kid"], json!(10.0 * 1.01 * 0.001));
     assert_eq!((&one[0]["step"], &one[0]["seconds"], &one[0]["passes"]), (&json!(4), &json!(4.0), &json!(12.0)));
@@ -219,8 +220,8 @@ fn start(plan: &str, out: &str, stderr: Stdio) -> Child {
         .unwrap()
 }
 
-fn interrupt(process: impl ToString) {
-    assert!(Command::new("kill").args(["-INT", &process.to_string()]).status().unwrap().success());
+fn interrupt(process: &str) {
+    assert!(Command::new("kill").args(["-INT", process]).status().unwrap().success());
 }
 
 fn wait_for(path: &Path) {
@@ -253,7 +254,7 @@ fn killed_or_interrupted_it_goes_on_where_it_was() {
     // Its run trains on alone; the next comparison waits for it, and then goes on with it.
     let mut child = start(&plan, &out, Stdio::null());
     wait_for(&run(&here, "dcgan/one-1/checkpoints/step-10"));
-    interrupt(child.id());
+    interrupt(&child.id().to_string());
     assert_eq!(child.wait().unwrap().code(), Some(130));
     assert!(first.with_extension("json").exists() && !run(&here, "dcgan/one-1.json").exists());
 
@@ -280,7 +281,7 @@ fn interrupted_while_a_run_starts_it_goes_on_too() {
         let mut said = BufReader::new(child.stderr.take().unwrap()).lines();
         assert!(said.any(|line| line.unwrap().ends_with("1 of 2 runs")));
         thread::sleep(Duration::from_millis(pause));
-        interrupt(child.id());
+        interrupt(&child.id().to_string());
         assert_eq!(child.wait().unwrap().code(), Some(130));
         assert!(!run(&here, "dcgan/one-0.json").exists());
     }
