@@ -140,7 +140,7 @@ fn value(run: &Run<'_>, metric: &str, take: Take) -> Value {
 /// The step and the value of the evaluation that counts, the first of equals; no value where it is not finite.
 pub(super) fn taken(run: &Run<'_>, metric: &str, take: Take) -> Option<(u64, Option<f64>)> {
     let figures = || run.evaluations.iter().filter_map(|e| Some((e.step, e.figure(metric)?.value)));
-    let last = figures().last();
+    let last = figures().next_back();
     match (take, smaller_is_better(metric)) {
         (Take::Best, Some(smaller)) => {
             let finite = figures().filter_map(|(step, value)| Some((step, value?)));
