@@ -6,7 +6,8 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 seconds=${1:-600}
 # No sanitizer: what is fuzzed is safe Rust, and a panic is what is looked for. Coverage is an option of the stable compiler's too.
-export LD_LIBRARY_PATH="$PWD/.libtorch/lib" LIBTORCH="$PWD/.libtorch" OMP_NUM_THREADS=1 RUSTC_BOOTSTRAP=1
+libraries=$(dirname "$(readlink -f .libtorch/lib/libtorch_cpu.so)")
+export LD_LIBRARY_PATH="$libraries" LIBTORCH="$PWD/.libtorch" OMP_NUM_THREADS=1 RUSTC_BOOTSTRAP=1
 mkdir -p fuzz/corpus/{definition,plugin_file,manifest,archive}
 for plugin in target/release/libtandem_*.so; do
     name=$(basename "$plugin" .so)

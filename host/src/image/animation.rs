@@ -23,14 +23,17 @@ pub fn encode_apng<E: From<ImageError>>(
     encoder.set_animated(count as u32, 0).map_err(encoding)?;
     encoder.set_frame_delay(DELAY, 1000).map_err(encoding)?;
     let mut writer = encoder.write_header().map_err(encoding)?;
+    // The encoder would put too many into the last one, and not miss what is too few.
+    let unlike = || encoding(std::io::Error::other(format!("there are not {count} frames, as announced")).into());
     let mut left = count;
     frames(&mut |image| {
-        // The encoder would put the rest into the last one; that too few came it sees itself.
-        left =
-            left.checked_sub(1).ok_or_else(|| encoding(std::io::Error::other("more frames than announced").into()))?;
+        left = left.checked_sub(1).ok_or_else(unlike)?;
         let frame = frame(image, [channels, height, width], scale)?;
         writer.write_image_data(frame.as_raw()).map_err(encoding)
     })?;
+    if left > 0 {
+        return Err(unlike());
+    }
     writer.finish().map_err(encoding)?;
     Ok(bytes)
 }
