@@ -8,7 +8,7 @@ seconds=${1:-600}
 # No sanitizer: what is fuzzed is safe Rust, and a panic is what is looked for. Coverage is an option of the stable compiler's too.
 libraries=$(dirname "$(readlink -f .libtorch/lib/libtorch_cpu.so)")
 export LD_LIBRARY_PATH="$libraries" LIBTORCH="$PWD/.libtorch" OMP_NUM_THREADS=1 RUSTC_BOOTSTRAP=1
-mkdir -p fuzz/corpus/{definition,plugin_file,manifest,archive}
+mkdir -p fuzz/{corpus,seeds}/{definition,plugin_file,manifest,archive}
 for plugin in target/release/libtandem_*.so; do
     name=$(basename "$plugin" .so)
     target/release/tandem plugin inspect --run "$plugin" --set width=8 --json 2>/dev/null |
@@ -18,5 +18,5 @@ done
 cc -shared -nostdlib -o fuzz/corpus/plugin_file/seed.so fuzz/seeds/plugin.S
 for target in definition plugin_file manifest archive; do
     cargo fuzz run --sanitizer none "$target" "fuzz/corpus/$target" "fuzz/seeds/$target" -- \
-        -max_total_time="$seconds" -timeout=10 -rss_limit_mb=4096
+        -max_total_time="$seconds" -timeout=10 -rss_limit_mb=4096 -max_len=65536
 done
