@@ -6,7 +6,7 @@ pub mod compare;
 pub mod config;
 pub mod data;
 pub mod export;
-mod hex;
+mod folders;
 pub mod image;
 pub mod metrics;
 pub mod network;

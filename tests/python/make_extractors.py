@@ -60,6 +60,20 @@ class NotFinite(nn.Module):
         return 1.0 / means
 
 
+class Tires(nn.Module):
+    """A right one for so many images as the shipped digits and two evaluations by 20 samples are; then it fails."""
+
+    def __init__(self):
+        super().__init__()
+        self.seen = 0
+
+    def forward(self, images):
+        self.seen += images.shape[0]
+        if self.seen > 10_050:
+            raise RuntimeError("seen enough")
+        return images.to(torch.float32).mean((2, 3))
+
+
 MODULES = {
     "means": Means,
     "return-features": ReturnFeatures,
@@ -67,6 +81,7 @@ MODULES = {
     "whole-numbers": WholeNumbers,
     "wants-floats": WantsFloats,
     "not-finite": NotFinite,
+    "tires": Tires,
 }
 
 

@@ -87,6 +87,19 @@ fn a_checkpoint_that_is_due_is_saved_before_the_evaluation() {
 }
 
 #[test]
+fn steps_before_an_evaluation_that_fails_are_not_lost() {
+    let here = Playground::new("[evaluate]\nevery = 1\nsamples = 20\nmetrics = [\"fid\"]\n");
+    let tires = format!("evaluate.extractor={}", extractor("tires"));
+    let output = train(&here, "run", &["--set", &tires]).assert().code(1);
+    let said = String::from_utf8_lossy(&output.get_output().stderr).into_owned();
+    // No checkpoint was due at step 2 or 3.
+    let safe = "the evaluation after step 3 failed: ";
+    assert!(said.contains(safe) && said.contains("run/checkpoints/step-3"), "{said}");
+    train(&here, "run", &["--resume", "--set", "evaluate.extractor=mnist-classifier-v1"]).assert().success();
+    assert_eq!(lines(&here, "run").iter().map(|l| l["step"].as_u64().unwrap()).collect::<Vec<_>>(), [1, 2, 3, 4, 5, 6]);
+}
+
+#[test]
 fn what_cannot_be_evaluated_is_refused_before_there_is_a_run() {
     let here = Playground::new("[evaluate]\nevery = 2\nsamples = 40\n");
     let refused = |more: &[&str], code: i32, says: &str| {

@@ -19,7 +19,7 @@ use super::{
     plan::{Plan, slug},
     plateau, table,
 };
-use crate::{image::encode_panels, run::replace};
+use crate::{image::encode_panels, report::number, run::replace};
 
 /// All that the files say.
 #[derive(Debug, Serialize)]
@@ -43,6 +43,16 @@ impl Plateaus {
     /// Whether a run has ended that may have one.
     fn any(&self) -> bool {
         self.rows.iter().any(|row| row.modes.iter().any(|own| own.runs > 0))
+    }
+
+    /// What counts as one, as a sentence.
+    fn rule(&self) -> String {
+        format!(
+            "Time to plateau by {}: the first evaluation within {} % of the run's best that {} more follow.",
+            numbers::heading(&self.metric),
+            number(self.tolerance * 100.0),
+            self.hold
+        )
     }
 }
 

@@ -53,10 +53,7 @@ impl Config {
             // Writing to a String cannot fail.
             let _ = writeln!(text, "{key} = {}", canonical(&key, &value));
         }
-        Ok(Sha256::digest(text).iter().fold(String::new(), |mut hex, byte| {
-            let _ = write!(hex, "{byte:02x}");
-            hex
-        }))
+        Ok(format!("{:x}", Sha256::digest(text)))
     }
 
     /// Every key on which `self` (then) and `now` disagree, in alphabetical order.

@@ -13,7 +13,6 @@ use super::{
     fill::{check_bad, fill},
     source::{Labels, Source},
 };
-use crate::hex::hex;
 
 /// What to read and what to do to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -327,6 +326,6 @@ impl Dataset {
             Images::Mapped(cache) => cache.sums.iter().for_each(|sum| hash.update(sum.to_le_bytes())),
         }
         self.labels.iter().for_each(|label| hash.update(label.to_le_bytes()));
-        hex(&hash.finalize())
+        format!("{:x}", hash.finalize())
     }
 }

@@ -15,7 +15,6 @@ use super::{
     error::first_line,
     fetch::{INCEPTION, INCEPTION_SHA256, fetched_inception},
 };
-use crate::hex::hex;
 
 /// The extractor of digits' features that ships with Tandem (`tools/mnist_classifier.py` made it).
 pub const MNIST_CLASSIFIER: &str = "mnist-classifier-v1";
@@ -205,7 +204,7 @@ fn name(stem: &str, sha256: &str) -> String {
 
 /// SHA-256 in hex.
 pub(super) fn hash(bytes: &[u8]) -> String {
-    hex(&Sha256::digest(bytes))
+    format!("{:x}", Sha256::digest(bytes))
 }
 
 pub(super) fn check_sum(path: &Path, expected: Option<&str>, found: &str) -> Result<(), MetricsError> {

@@ -13,17 +13,14 @@ use std::{
 };
 
 use super::{PluginFile, error::LoadProblem};
+use crate::folders;
 
 /// Copies older than this go when a new one comes; one that is still wanted is written again.
 const KEPT: Duration = Duration::from_hours(30 * 24);
 
-/// `$XDG_CACHE_HOME/tandem/plugins`, or the same under `~/.cache`.
+/// `plugins` in [`folders::cache`].
 pub(super) fn directory(variable: impl Fn(&str) -> Option<OsString>) -> Result<PathBuf, LoadProblem> {
-    let absolute = |name: &str| variable(name).map(PathBuf::from).filter(|p| p.is_absolute());
-    absolute("XDG_CACHE_HOME")
-        .or_else(|| absolute("HOME").map(|home| home.join(".cache")))
-        .map(|cache| cache.join("tandem/plugins"))
-        .ok_or(LoadProblem::NoCache)
+    folders::cache(variable).map(|cache| cache.join("plugins")).ok_or(LoadProblem::NoCache)
 }
 
 /// The path of a file that holds just the plugin's checked bytes.
@@ -77,19 +74,15 @@ mod tests {
     }
 
     #[test]
-    fn the_directory_follows_the_environment() {
-        let with = |pairs: &'static [(&str, &str)]| {
-            directory(|name| pairs.iter().find(|p| p.0 == name).map(|p| p.1.into())).map_err(|e| e.to_string())
-        };
-        assert_eq!(with(&[("XDG_CACHE_HOME", "/c"), ("HOME", "/h")]), Ok("/c/tandem/plugins".into()));
-        assert_eq!(with(&[("HOME", "/h")]), Ok("/h/.cache/tandem/plugins".into()));
-        // The XDG rules say to ignore a path that is not absolute.
-        assert_eq!(with(&[("XDG_CACHE_HOME", "c"), ("HOME", "/h")]), Ok("/h/.cache/tandem/plugins".into()));
+    fn no_place_to_load_from_is_an_error() {
         assert_eq!(
-            with(&[]),
-            Err("has no place to be loaded from: neither XDG_CACHE_HOME nor HOME is set; set XDG_CACHE_HOME to a \
-                 directory that can be written"
-                .into())
+            directory(|name| (name == "HOME").then(|| "/h".into())).unwrap(),
+            Path::new("/h/.cache/tandem/plugins")
+        );
+        assert_eq!(
+            directory(|_| None).unwrap_err().to_string(),
+            "has no place to be loaded from: neither XDG_CACHE_HOME nor HOME is set; set XDG_CACHE_HOME to a directory \
+             that can be written"
         );
     }
 }

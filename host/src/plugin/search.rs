@@ -10,6 +10,7 @@ use super::{
     FileProblem, NotFound, PluginError, PluginFile, inspect,
     inspect::{Examined, examine},
 };
+use crate::folders;
 
 /// The directories in which plugins are looked for, in order; the first plugin of a name wins.
 ///
@@ -143,9 +144,7 @@ pub fn user_folder() -> Option<PathBuf> {
 }
 
 fn in_home(variable: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
-    let absolute = |name: &str| variable(name).map(PathBuf::from).filter(|p| p.is_absolute());
-    let data = absolute("XDG_DATA_HOME").or_else(|| absolute("HOME").map(|home| home.join(".local/share")));
-    data.map(|data| data.join("tandem/plugins"))
+    folders::data(variable).map(|data| data.join("plugins"))
 }
 
 /// The `.so` files of a directory by name; none if it does not exist or cannot be read.

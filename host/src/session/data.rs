@@ -1,11 +1,12 @@
 //! The configuration's data as what is to be read.
 
-use std::{ffi::OsString, path::PathBuf};
+use std::path::PathBuf;
 
 use super::SessionError;
 use crate::{
     config::{self, Data, DataKind},
     data::{Crop, Dataset, Source, Spec, Split, Transform},
+    folders,
 };
 
 /// Opens the data set that a configuration names: from its cache where `tandem data prepare` wrote one.
@@ -75,31 +76,7 @@ fn source(data: &Data) -> Source {
     }
 }
 
-/// Where caches lie if nobody says: `$XDG_CACHE_HOME/tandem`, or `~/.cache/tandem`. A relative path in either would mean another
-/// folder in each working directory, so it counts as unset (as XDG's specification has it).
+/// Where caches lie if nobody says.
 pub fn cache_directory() -> Option<PathBuf> {
-    cache_in(|name| std::env::var_os(name))
-}
-
-fn cache_in(variable: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
-    let absolute = |name: &str| variable(name).map(PathBuf::from).filter(|path| path.is_absolute());
-    let cache = absolute("XDG_CACHE_HOME").or_else(|| absolute("HOME").map(|home| home.join(".cache")));
-    cache.map(|cache| cache.join("tandem"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn caches_lie_where_the_working_directory_does_not_matter() {
-        let of = |xdg: &str, home: &str| {
-            let (xdg, home) = (OsString::from(xdg), OsString::from(home));
-            cache_in(|name| Some(if name == "HOME" { home.clone() } else { xdg.clone() }).filter(|v| !v.is_empty()))
-        };
-        assert_eq!(of("/x", "/home/me"), Some("/x/tandem".into()));
-        assert_eq!(of("x", "/home/me"), Some("/home/me/.cache/tandem".into()));
-        assert_eq!(of("", "/home/me"), Some("/home/me/.cache/tandem".into()));
-        assert_eq!(of("", "me"), None);
-    }
+    folders::cache(|name| std::env::var_os(name))
 }

@@ -17,6 +17,7 @@ mod machine;
 mod memory;
 mod phases;
 mod prepare;
+mod progress;
 mod sample;
 mod settings;
 mod training;
@@ -31,6 +32,7 @@ pub use evaluate::{Against, Evaluation, EvaluationPlan, Evaluator, Images, Line,
 pub use export::{Export, export};
 pub use import::{Import, import};
 pub use prepare::{Prepared, find_plugin, options, prepare, prepare_for, read_definition};
+pub use progress::Progress;
 pub use sample::{Film, Sampler, Samples, Weights, strip};
 pub use settings::settings;
-pub use training::{End, Progress, Training, Watch};
+pub use training::{End, Training, Watch};

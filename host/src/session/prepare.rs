@@ -195,6 +195,5 @@ fn decode(text: &str) -> Result<Gan, String> {
 
 /// The SHA-256 of a definition, in hexadecimal.
 pub(super) fn definition_hash(definition: &str) -> String {
-    let digest = Sha256::digest(definition.as_bytes());
-    digest.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
+    format!("{:x}", Sha256::digest(definition))
 }

@@ -3,10 +3,9 @@
 use std::{
     path::PathBuf,
     sync::atomic::{AtomicBool, Ordering},
-    time::{Duration, Instant},
+    time::Instant,
 };
 
-use serde::Serialize;
 use tch::Device;
 
 use super::{
@@ -19,6 +18,7 @@ use super::{
     memory,
     phases::finish,
     prepare::definition_hash,
+    progress::{Clock, Progress, Since, summary},
     sample::fixed_samples,
     settings::settings,
 };
@@ -27,7 +27,7 @@ use crate::{
     data::SamplerState,
     image::{self, Series},
     run::{Board, Checkpoint, RunDir, TrainingRun},
-    train::{GAMMA_BINS, Reading, TrainError, Trainer},
+    train::{TrainError, Trainer},
 };
 
 /// What somebody watching a run is told.
@@ -42,47 +42,6 @@ pub trait Watch {
     fn evaluated(&mut self, step: u64, evaluation: &Evaluation);
     /// A file was written.
     fn wrote(&mut self, what: &str, path: &str);
-}
-
-/// A line of `metrics.jsonl`, after the step.
-#[derive(Debug, Clone, Serialize)]
-pub struct Progress {
-    /// The step.
-    #[serde(skip)]
-    pub step: u64,
-    /// Mean of `L_D` since the last line.
-    pub loss_discriminator: f64,
-    /// Mean of `L_G` since the last line.
-    pub loss_generator: f64,
-    /// Mean of the penalties since the last line.
-    pub penalty: f64,
-    /// Mean of `D(x)` since the last line.
-    pub score_real: f64,
-    /// Mean of `D(G(z))` since the last line.
-    pub score_fake: f64,
-    /// Mean γ since the last line, in one stage.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub gamma_mean: Option<f64>,
-    /// Least γ since the last line.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub gamma_min: Option<f64>,
-    /// Largest γ since the last line.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub gamma_max: Option<f64>,
-    /// Share of fakes for which γ does not exist, since the last line.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub saturated: Option<f64>,
-    /// How many γ since the last line lie in each bin of [`crate::train::gamma_edges`].
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub gamma_histogram: Option<Vec<u64>>,
-    /// What the schedule multiplied both learning rates by in this step.
-    pub rate_factor: f64,
-    /// Steps in a second, since the last line.
-    pub steps_per_second: f64,
-    /// Real images in a second, since the last line.
-    pub images_per_second: f64,
-    /// Share of the time since the last line in which the next batch was not ready.
-    pub data_wait: f64,
 }
 
 /// How a run ended.
@@ -264,11 +223,7 @@ impl<'a> Training<'a> {
         let settings = self.trainer.settings();
         let batches: u64 = (since.step..now.step).map(|round| settings.steps_of_d(round)).sum();
         let images = batches * self.config.batch_size as u64;
-        let elapsed = now.at - since.at;
-        if let Some(mut progress) = summary(&readings, elapsed, images) {
-            progress.data_wait =
-                (now.waited.as_secs_f64() - since.waited.as_secs_f64()) / elapsed.as_secs_f64().max(1e-9);
-            progress.rate_factor = settings.schedule.factor(progress.step.saturating_sub(1));
+        if let Some(progress) = summary(&readings, *since, now, images, |round| settings.schedule.factor(round)) {
             self.run.append_metrics(progress.step, &progress)?;
             if let Some(board) = &mut self.board {
                 board::add(board, &progress)?;
@@ -288,6 +243,11 @@ impl<'a> Training<'a> {
         let (found, images, passes) = match evaluations.evaluate(&self.trainer, &self.config) {
             Ok(found) => found,
             Err(source) => {
+                // A run that goes on from here makes the evaluation up. If this fails, too, the older checkpoint is the good one,
+                // and the evaluation's error the one to tell.
+                if self.run.latest().ok().flatten() != Some(step) {
+                    let _ = self.save(watch);
+                }
                 return Err(SessionError::Evaluating { step, source: Box::new(source), safe: self.last_good() });
             }
         };
@@ -369,65 +329,4 @@ impl<'a> Training<'a> {
             _ => "no checkpoint was saved before it".into(),
         }
     }
-}
-
-/// Where a line of `metrics.jsonl` begins.
-#[derive(Debug, Clone, Copy)]
-struct Since {
-    at: Instant,
-    step: u64,
-    /// For batches, since the process began.
-    waited: Duration,
-}
-
-/// Time spent training, over all processes of a run.
-#[derive(Debug, Default)]
-struct Clock {
-    before: Duration,
-    running: Option<Instant>,
-}
-
-impl Clock {
-    fn start(&mut self) {
-        self.running = Some(Instant::now());
-    }
-
-    fn stop(&mut self) {
-        self.before = self.total();
-        self.running = None;
-    }
-
-    fn total(&self) -> Duration {
-        self.before + self.running.map_or(Duration::ZERO, |since| since.elapsed())
-    }
-}
-
-/// The readings since the last line, as one; `None` if there are none.
-fn summary(readings: &[Reading], elapsed: Duration, images: u64) -> Option<Progress> {
-    let last = readings.last()?;
-    let mean = |f: fn(&Reading) -> f64| readings.iter().map(f).sum::<f64>() / readings.len() as f64;
-    let gammas: Vec<_> = readings.iter().filter_map(|r| r.gamma).collect();
-    let gamma = |fold: fn(f64, f64) -> f64, of: fn(&crate::train::Gamma) -> f64| gammas.iter().map(of).reduce(fold);
-    let finite: Vec<f64> = gammas.iter().map(|g| g.mean).filter(|m| m.is_finite()).collect();
-    let per_second = |count: f64| count / elapsed.as_secs_f64().max(1e-9);
-    Some(Progress {
-        step: last.step,
-        loss_discriminator: mean(|r| r.loss_discriminator),
-        loss_generator: mean(|r| r.loss_generator),
-        penalty: mean(|r| r.penalty),
-        score_real: mean(|r| r.score_real),
-        score_fake: mean(|r| r.score_fake),
-        gamma_mean: (!finite.is_empty()).then(|| finite.iter().sum::<f64>() / finite.len() as f64),
-        gamma_min: gamma(f64::min, |g| g.min).filter(|g| g.is_finite()),
-        gamma_max: gamma(f64::max, |g| g.max).filter(|g| g.is_finite()),
-        saturated: (!gammas.is_empty()).then(|| gammas.iter().map(|g| g.saturated).sum::<f64>() / gammas.len() as f64),
-        gamma_histogram: (!gammas.is_empty()).then(|| {
-            let count = |bin: usize| gammas.iter().map(|g| u64::from(g.histogram[bin])).sum();
-            (0..GAMMA_BINS).map(count).collect()
-        }),
-        rate_factor: 1.0,
-        steps_per_second: per_second(readings.len() as f64),
-        images_per_second: per_second(images as f64),
-        data_wait: 0.0,
-    })
 }

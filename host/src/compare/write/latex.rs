@@ -6,10 +6,7 @@ use super::{
     Results,
     numbers::{decimals, first_line, heading, spread},
 };
-use crate::{
-    compare::{Mode, plateau, statistics::Average, table::Cell},
-    report::number,
-};
+use crate::compare::{Mode, plateau, statistics::Average, table::Cell};
 
 pub(super) fn page(results: &Results) -> String {
     let table = &results.table;
@@ -53,12 +50,9 @@ fn plateaus(text: &mut String, results: &Results) {
     }
     let _ = writeln!(
         text,
-        "\n\\par\\bigskip\n% Time to plateau by {}: the first evaluation within {} % of the run's best that {} more follow.\n\
-         % Ratios are two stages' over one stage's: to each one's own plateau, to the same value, and of a step.\n\
+        "\n\\par\\bigskip\n% {}\n% Ratios are two stages' over one stage's: to each one's own plateau, to the same value, and of a step.\n\
          \\begin{{tabular}}{{ll{}}}\n\\toprule",
-        heading(&plateau.metric),
-        number(plateau.tolerance * 100.0),
-        plateau.hold,
+        plateau.rule(),
         "c".repeat(7)
     );
     *text += "Data & Method & two (s) & one (s) & own, time & own, passes & same, time & same, passes & step, time \\\\\n\\midrule\n";

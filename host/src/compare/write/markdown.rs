@@ -6,15 +6,12 @@ use super::{
     Results,
     numbers::{decimals, first_line, heading, spread},
 };
-use crate::{
-    compare::{
-        Mode,
-        plan::Take,
-        plateau::{self, Own},
-        statistics::Average,
-        table::{Cell, Row, Table},
-    },
-    report::number,
+use crate::compare::{
+    Mode,
+    plan::Take,
+    plateau::{self, Own},
+    statistics::Average,
+    table::{Cell, Row, Table},
 };
 
 pub(super) fn page(results: &Results) -> String {
@@ -95,11 +92,9 @@ fn plateaus(text: &mut String, results: &Results) {
     }
     let _ = writeln!(
         text,
-        "\nTime to plateau by {}: the first evaluation within {} % of the run's best that {} more follow. Ratios are two stages' over one stage's, \
+        "\n{} Ratios are two stages' over one stage's, \
          seed by seed: each to its own plateau, both to the worse of their two best values (between evaluations on a straight line), and for a step.\n",
-        heading(&plateau.metric),
-        number(plateau.tolerance * 100.0),
-        plateau.hold
+        plateau.rule()
     );
     *text += "| data | method | two: s | one: s | own, time | own, passes | same, time | same, passes | a step, time |\n\
               |---|---|--:|--:|--:|--:|--:|--:|--:|\n";

@@ -14,7 +14,6 @@ use sha2::{Digest, Sha256};
 pub(super) use write::Writer;
 
 use super::{Bad, DataError, Transform};
-use crate::hex::hex;
 use map::Map;
 
 /// The first bytes of a cache.
@@ -56,7 +55,7 @@ const AGAIN: &str = "make it again with `tandem data prepare CONFIG --force`";
 
 /// The key of a source's identity under a transform.
 pub(super) fn key(identity: &str, transform: &Transform, labelled: bool) -> String {
-    hex(&Sha256::digest(format!("tandem cache {VERSION}\n{identity}\n{transform}\n{labelled}\n")))
+    format!("{:x}", Sha256::digest(format!("tandem cache {VERSION}\n{identity}\n{transform}\n{labelled}\n")))
 }
 
 /// Where the cache of this key lies in a folder of caches.

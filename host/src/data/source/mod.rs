@@ -21,7 +21,6 @@ use sha2::{Digest, Sha256};
 pub(super) use labels::Labels;
 
 use super::{DataError, Transform, picture::Picture};
-use crate::hex::hex;
 
 /// Which images a data set has been divided into.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -258,7 +257,7 @@ impl Source {
             hash.update(file.strip_prefix(self.path()).unwrap_or(file).as_os_str().as_encoded_bytes());
             hash.update(format!("\n{} {}\n", facts.len(), time.unwrap_or_default().as_nanos()));
         }
-        Ok(hex(&hash.finalize()))
+        Ok(format!("{:x}", hash.finalize()))
     }
 }
 

@@ -19,7 +19,6 @@ use super::{
     images::as_is,
 };
 use crate::{
-    hex::hex,
     metrics::{COVERAGE_K, Collector, Extractor, MANIFOLD_K, Metric, Moments, radii, root},
     run::{Metadata, NamedArray, read_arrays, write_arrays},
 };
@@ -127,7 +126,7 @@ fn sum(images: &Images<'_>) -> Result<String, SessionError> {
     for start in (0..images.len()).step_by(CHUNK) {
         digest.update(images.bytes(start..(start + CHUNK).min(images.len()))?);
     }
-    Ok(hex(&digest.finalize()))
+    Ok(format!("{:x}", digest.finalize()))
 }
 
 /// The files of one set of images under one extractor.
@@ -139,7 +138,7 @@ struct Store {
 impl Store {
     fn new(cache: Option<&Path>, images: &str, extractor: &Extractor) -> Self {
         let key = format!("tandem real statistics 1\n{images}\n{}\n", extractor.sha256());
-        let key = hex(&Sha256::digest(key))[..32].to_owned();
+        let key = format!("{:x}", Sha256::digest(key))[..32].to_owned();
         Self { place: cache.map(|cache| (cache.join("statistics"), key)) }
     }
 
