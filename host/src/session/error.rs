@@ -61,6 +61,9 @@ pub enum SessionError {
     /// What was to be evaluated cannot be.
     #[error("cannot evaluate: {0}")]
     Evaluation(String),
+    /// The weights are finite, and what they draw is not.
+    #[error("cannot evaluate: its generator gives images that are not finite")]
+    NotFiniteImages,
     /// An evaluation while training, whatever was wrong: the run began, so its settings could be read, and it is the run that failed.
     #[error("the evaluation after step {step} failed: {source}; {safe}")]
     Evaluating {

@@ -243,9 +243,10 @@ impl<'a> Training<'a> {
         let (found, images, passes) = match evaluations.evaluate(&self.trainer, &self.config) {
             Ok(found) => found,
             Err(source) => {
-                // A run that goes on from here makes the evaluation up. If this fails, too, the older checkpoint is the good one,
-                // and the evaluation's error the one to tell.
-                if self.run.latest().ok().flatten() != Some(step) {
+                // The weights are no worse for it, unless they are the reason: a run that goes on from here makes the evaluation up.
+                // If saving fails, too, the older checkpoint is the good one, and the evaluation's error the one to tell.
+                let good = !matches!(source, SessionError::NotFiniteImages);
+                if good && self.run.latest().ok().flatten() != Some(step) {
                     let _ = self.save(watch);
                 }
                 return Err(SessionError::Evaluating { step, source: Box::new(source), safe: self.last_good() });

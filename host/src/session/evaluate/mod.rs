@@ -283,7 +283,7 @@ fn quantised(images: &Tensor) -> Result<Tensor, SessionError> {
     let mut values = vec![0.0_f32; images.numel()];
     images.f_copy_data(&mut values, images.numel())?;
     if values.iter().any(|v| !v.is_finite()) {
-        return Err(SessionError::Evaluation("its generator gives images that are not finite".into()));
+        return Err(SessionError::NotFiniteImages);
     }
     let bytes: Vec<u8> = values.into_iter().map(to_byte).collect();
     Ok(Tensor::f_from_slice(&bytes)?.f_reshape(images.size())?)
