@@ -121,6 +121,12 @@ char* tandem_ext_keep_freed_memory() {
   });
 }
 
+void tandem_ext_return_freed_memory() {
+#ifdef __GLIBC__
+  malloc_trim(0);
+#endif
+}
+
 char* tandem_ext_library_path(Buffer* path) {
   return guard([&] {
     Dl_info info;

@@ -41,9 +41,15 @@ pub fn use_deterministic(on: bool) -> Result<(), TorchError> {
 
 /// Makes the C library keep what is freed for the next allocation, for a process that allocates the same again each step.
 ///
-/// Memory then goes back to the system when the process ends. Without glibc nothing changes.
+/// Memory then goes back to the system when the process ends, or by [`return_freed_memory`]. Without glibc nothing changes.
 pub fn keep_freed_memory() -> Result<(), TorchError> {
     ffi::tandem_ext_keep_freed_memory().check("keep_freed_memory")
+}
+
+/// Gives what is free back to the system, once: after work whose blocks are unlike a step's. Kept and cut up they would fit less
+/// each time, and the process grow. Without glibc nothing happens.
+pub fn return_freed_memory() {
+    ffi::tandem_ext_return_freed_memory();
 }
 
 /// The real directory of the libtorch that this process runs.

@@ -50,7 +50,7 @@ fn plateaus(text: &mut String, results: &Results) {
     }
     let _ = writeln!(
         text,
-        "\n\\par\\bigskip\n% {}\n% Ratios are two stages' over one stage's: to each one's own plateau, to the same value, and of a step.\n\
+        "\n\\par\\bigskip\\noindent\n% {}\n% Ratios are two stages' over one stage's: to each one's own plateau, to the same value, and of a step.\n\
          \\begin{{tabular}}{{ll{}}}\n\\toprule",
         plateau.rule(),
         "c".repeat(7)

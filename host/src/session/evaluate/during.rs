@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
+use tandem_torch_ext::return_freed_memory;
 use tch::Device;
 
 use super::{
@@ -106,7 +107,9 @@ impl Evaluations {
             features: false,
             device,
         };
-        Ok(Some(Evaluator::new(plan, &Images::of(dataset, name_of(&spec(&config.data))))?))
+        let evaluator = Evaluator::new(plan, &Images::of(dataset, name_of(&spec(&config.data))))?;
+        return_freed_memory();
+        Ok(Some(evaluator))
     }
 
     /// Begins; takes up what a resumed run has behind it.
@@ -185,7 +188,10 @@ impl Evaluations {
             Some(ema) => (ema, true),
             None => (&trainer.networks().generator, false),
         };
-        let mut found = self.evaluator.of_generator(generator, trainer.gan(), State { step, averaged })?;
+        let found = self.evaluator.of_generator(generator, trainer.gan(), State { step, averaged });
+        // An extractor may take many times what a step does.
+        return_freed_memory();
+        let mut found = found?;
         found.warnings.retain(|warning| self.warned.insert(warning.clone()));
         let (images, passes) = self.rounds.done(trainer, config, step);
         Ok((found, images, passes))

@@ -5,6 +5,7 @@ mod conv;
 mod generator;
 mod golden;
 mod grad;
+mod memory;
 mod optim;
 mod pivot;
 mod pivot_net;
