@@ -76,7 +76,7 @@ fn source(data: &Data) -> Source {
     }
 }
 
-/// Where caches lie if nobody says.
+/// Where caches lie if nobody says: `$XDG_CACHE_HOME/tandem`, or `~/.cache/tandem`.
 pub fn cache_directory() -> Option<PathBuf> {
     folders::cache(|name| std::env::var_os(name))
 }
