@@ -38,7 +38,9 @@ pub fn radii(rows: &Tensor, ks: &[i64], device: Device) -> Result<Vec<Tensor>, M
         let why = format!("{n} samples have no {most} neighbours each; take more than {most}");
         return Err(MetricsError::Figure { metric: "the neighbourhood of samples", why });
     }
-    let mut found: Vec<Vec<Tensor>> = ks.iter().map(|_| Vec::new()).collect();
+    // Made before the tiles: a small tensor that outlives them would lie where one was, and the next would find no room there.
+    let room = |_| Tensor::f_empty([n], (Kind::Double, Device::Cpu));
+    let found = ks.iter().map(room).collect::<Result<Vec<_>, _>>()?;
     for i in (0..n).step_by(ROWS as usize) {
         let some = Block::of(rows, i, ROWS, device)?;
         let mut nearest: Option<Tensor> = None;
@@ -56,12 +58,12 @@ pub fn radii(rows: &Tensor, ks: &[i64], device: Device) -> Result<Vec<Tensor>, M
             nearest = Some(smallest(&candidates, most + 1)?);
         }
         if let Some(nearest) = nearest {
-            for (k, found) in ks.iter().zip(&mut found) {
-                found.push(nearest.f_select(1, *k)?);
+            for (k, found) in ks.iter().zip(&found) {
+                found.f_narrow(0, i, nearest.size()[0])?.f_copy_(&nearest.f_select(1, *k)?)?;
             }
         }
     }
-    found.into_iter().map(|parts| Ok(Tensor::f_cat(&parts, 0)?.f_to_device(Device::Cpu)?)).collect()
+    Ok(found)
 }
 
 /// The `k` smallest of each row, ascending; all, where there are fewer.
