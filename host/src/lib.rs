@@ -17,4 +17,5 @@ pub mod run;
 pub mod session;
 pub mod share;
 pub mod tensorboard;
+pub mod text;
 pub mod train;

@@ -18,6 +18,7 @@ use crate::{
     plugin::SearchPath,
     run::{Metadata, write_arrays},
     session::{self, to_array},
+    text::Show as _,
 };
 
 /// More combinations of choices than this are not what anybody asked for.
@@ -64,13 +65,13 @@ fn names(arguments: &Check, plugin_path: &[PathBuf]) -> anyhow::Result<Vec<Strin
     }
     // A broken file fails the check of all: it was found, and cannot be proven.
     let files = SearchPath::new(plugin_path).list().into_iter().filter(|l| l.shadowed_by.is_none());
-    files.map(|l| Ok(l.plugin?.path.display().to_string())).collect()
+    files.map(|l| Ok(l.plugin?.path.shown().to_string())).collect()
 }
 
 /// The check of a definition that comes as data.
 fn defined(arguments: &Check, path: &Path, draw: &Draw) -> anyhow::Result<Outcome> {
     let gan = session::read_definition(path)?;
-    let name = path.display().to_string();
+    let name = path.shown().to_string();
     if let Some(path) = &arguments.dump {
         dump(draw, &gan, &name, path)?;
     }

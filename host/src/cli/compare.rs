@@ -8,8 +8,11 @@ use std::{
 
 use anyhow::Context as _;
 
-use super::{FAILED, INTERRUPTED, arguments::Compare, print};
-use crate::compare::{self, Event, Job, Outcome, Plan, Settings};
+use super::{FAILED, INTERRUPTED, arguments::Compare, print, terminal::say};
+use crate::{
+    compare::{self, Event, Job, Outcome, Plan, Settings},
+    text::Show as _,
+};
 
 /// How often Ctrl-C was pressed: once, and every run saves and leaves; twice, and they leave at once.
 static STOP: AtomicU32 = AtomicU32::new(0);
@@ -30,7 +33,7 @@ pub(super) fn run(arguments: &Compare, plugin_path: &[PathBuf]) -> anyhow::Resul
     };
     ctrlc::set_handler(|| {
         if STOP.fetch_add(1, Ordering::Relaxed) == 0 {
-            eprintln!("stopping; every run saves first; Ctrl-C again to leave without saving");
+            say("stopping; every run saves first; Ctrl-C again to leave without saving");
         }
     })
     .context("cannot watch for Ctrl-C")?;
@@ -46,13 +49,13 @@ pub(super) fn run(arguments: &Compare, plugin_path: &[PathBuf]) -> anyhow::Resul
     })?;
     let (text, files) = compare::write(&plan, &jobs, &out)?;
     if open > 0 && STOP.load(Ordering::Relaxed) > 0 {
-        eprintln!("interrupted; the same command goes on");
+        say("interrupted; the same command goes on");
         return Ok(ExitCode::from(INTERRUPTED));
     }
-    let files = files.iter().fold(String::new(), |list, path| list + &format!("{}\n", path.display()));
+    let files = files.iter().fold(String::new(), |list, path| list + &format!("{}\n", path.shown()));
     print(&format!("{text}\n{files}"))?;
     if open > 0 {
-        eprintln!("{open} of {} runs have not ended; the same command goes on", jobs.len());
+        say(format_args!("{open} of {} runs have not ended; the same command goes on", jobs.len()));
         return Ok(ExitCode::from(FAILED));
     }
     Ok(ExitCode::SUCCESS)
@@ -66,15 +69,21 @@ fn default_out(plan: &Path) -> PathBuf {
 fn tell(event: &Event<'_>, jobs: &[Job]) {
     match event {
         Event::Begins(job) => {
-            eprintln!("{}: {} steps, {} of {} runs", job.directory.display(), job.steps, place(job, jobs), jobs.len());
+            say(format_args!(
+                "{}: {} steps, {} of {} runs",
+                job.directory.shown(),
+                job.steps,
+                place(job, jobs),
+                jobs.len()
+            ));
         }
         Event::Waits(job, holder) => {
             let who = holder.map_or_else(|| "another process".into(), |pid| format!("process {pid}"));
-            eprintln!("{}: waits for {who}, which trains there", job.directory.display());
+            say(format_args!("{}: waits for {who}, which trains there", job.directory.shown()));
         }
-        Event::Stopped(job) => eprintln!("{}: somebody stopped it; the others go on", job.directory.display()),
-        Event::Ended(job, Outcome::Done(_)) => eprintln!("{}: done", job.directory.display()),
-        Event::Ended(job, Outcome::Failed { why, .. }) => eprintln!("{}: failed: {why}", job.directory.display()),
+        Event::Stopped(job) => say(format_args!("{}: somebody stopped it; the others go on", job.directory.shown())),
+        Event::Ended(job, Outcome::Done(_)) => say(format_args!("{}: done", job.directory.shown())),
+        Event::Ended(job, Outcome::Failed { why, .. }) => say(format_args!("{}: failed: {why}", job.directory.shown())),
     }
 }
 
@@ -91,7 +100,7 @@ fn list(jobs: &[Job]) -> anyhow::Result<String> {
             None if job.directory.join("config.toml").exists() => "begun".into(),
             None => "to do".into(),
         };
-        text += &format!("{}  {} steps  {state}\n", job.directory.display(), job.steps);
+        text += &format!("{}  {} steps  {state}\n", job.directory.shown(), job.steps);
     }
     Ok(text)
 }

@@ -13,6 +13,7 @@ use crate::{
     config::{ConfigError, Sources, environment},
     data::{Report, Source, inspect},
     session::data_spec,
+    text::Show as _,
 };
 
 /// Classes and sizes that are listed one by one.
@@ -93,7 +94,7 @@ pub(super) fn prepare_data(arguments: &PrepareData) -> anyhow::Result<()> {
     }
     let spec = data_spec(&data);
     if let Source::Cache(path) = &spec.source {
-        anyhow::bail!("{} is a cache already; name what it is to be made from", path.display());
+        anyhow::bail!("{} is a cache already; name what it is to be made from", path.shown());
     }
     let bar = progress::images();
     let start = std::time::Instant::now();
@@ -123,7 +124,7 @@ pub(super) fn prepare_data(arguments: &PrepareData) -> anyhow::Result<()> {
     for bad in &prepared.left_out {
         let _ = writeln!(text, "  {}: {}", bad.name, bad.why);
     }
-    let _ = writeln!(text, "cache  {}", prepared.path.display());
+    let _ = writeln!(text, "cache  {}", prepared.path.shown());
     print(&text)?;
     Ok(())
 }

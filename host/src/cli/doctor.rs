@@ -10,6 +10,7 @@ use crate::{
     config::Device,
     plugin::{self, SearchPath},
     session::{loaded_from, resolve_device},
+    text::Show as _,
 };
 
 pub(super) fn run(plugin_path: &[PathBuf], as_json: bool) -> anyhow::Result<ExitCode> {
@@ -33,7 +34,7 @@ pub(super) fn run(plugin_path: &[PathBuf], as_json: bool) -> anyhow::Result<Exit
         print(&format!("{value:#}\n"))?;
     } else {
         let mut text = format!("tandem   {}\n", env!("CARGO_PKG_VERSION"));
-        let shown = libtorch.map_or_else(|| "unknown place".into(), |p| p.display().to_string());
+        let shown = libtorch.map_or_else(|| "unknown place".into(), |p| p.shown().to_string());
         text += &format!("libtorch {shown}\n");
         text += &format!("device   {}\n", progress::device(cuda.as_ref().copied().unwrap_or(tch::Device::Cpu)));
         if let Err(why) = &cuda {
@@ -48,7 +49,7 @@ pub(super) fn run(plugin_path: &[PathBuf], as_json: bool) -> anyhow::Result<Exit
         );
         text += &format!("         confined by {} when they are asked\n", plugin::layers().join(", "));
         for directory in search.directories() {
-            text += &format!("         looked in {}\n", directory.display());
+            text += &format!("         looked in {}\n", directory.shown());
         }
         for error in &broken {
             text += &format!("broken   {error}\n");

@@ -13,6 +13,7 @@ use crate::{
         Against, Evaluation, EvaluationPlan, Evaluator, Images, Sampler, SessionError, Subject, Weights,
         cache_directory,
     },
+    text::Show as _,
 };
 
 pub(super) fn run(arguments: &Eval) -> anyhow::Result<()> {
@@ -55,7 +56,7 @@ fn against(arguments: &Eval, own: Option<Data>) -> Result<Against, SessionError>
         (Some(text), _) => Against::find(text),
         (None, Some(data)) => Ok(Against::of(&data)),
         (None, None) => {
-            let subject = arguments.subject.display();
+            let subject = arguments.subject.shown();
             let what = if arguments.subject.exists() { "is no run" } else { "is not there" };
             Err(SessionError::Evaluation(format!(
                 "{subject} {what}, so it has no data set of its own; say with --against which real images its images are \
@@ -89,7 +90,7 @@ fn of_run(
         (true, None) => {
             return Err(SessionError::Evaluation(format!(
                 "{} keeps no best checkpoint; it does with `evaluate.keep_best` set",
-                run.path().display()
+                run.path().shown()
             ))
             .into());
         }
@@ -120,7 +121,7 @@ fn told(subject: &Path, found: &Evaluation) -> String {
     for figure in &found.figures {
         table.row([figure.name.clone(), number(figure.value), figure.std.map(number).unwrap_or_default()]);
     }
-    let (subject, n) = (subject.display(), found.n);
+    let (subject, n) = (subject.shown(), found.n);
     match (found.step, found.weights.as_deref()) {
         (Some(step), Some(weights)) => {
             let which = if weights == "generator_ema" { "averaged" } else { "live" };

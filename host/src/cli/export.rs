@@ -10,6 +10,7 @@ use crate::{
     export::{ExportError, Format, Target},
     run::RunDir,
     session::{self, SessionError, Weights},
+    text::Show as _,
 };
 
 pub(super) fn run(arguments: &Export) -> anyhow::Result<()> {
@@ -41,7 +42,7 @@ pub(super) fn run(arguments: &Export) -> anyhow::Result<()> {
     let out = arguments.out.clone().unwrap_or_else(|| default_out(arguments, format, target));
     let asked = session::Export { format, target, weights, step: arguments.step, license, force: arguments.force };
     let step = session::export(&run, &asked, &out)?;
-    print(&format!("exported step {step} to {}\n", out.display()))?;
+    print(&format!("exported step {step} to {}\n", out.shown()))?;
     Ok(())
 }
 

@@ -6,6 +6,7 @@ use super::{arguments::Import, print};
 use crate::{
     config::{Sources, environment},
     session::{self, prepare, resolve_device},
+    text::Show as _,
 };
 
 pub(super) fn run(arguments: &Import, plugin_path: &[PathBuf]) -> anyhow::Result<()> {
@@ -18,7 +19,7 @@ pub(super) fn run(arguments: &Import, plugin_path: &[PathBuf]) -> anyhow::Result
     };
     let device = resolve_device(prepared.config().device)?;
     session::import(&prepared, &files, &arguments.out, device)?;
-    let (out, config) = (arguments.out.display(), arguments.config.display());
+    let (out, config) = (arguments.out.shown(), arguments.config.shown());
     let mut again = format!("tandem train {config} --out {out} --resume");
     for set in &arguments.sets {
         again += &format!(" --set '{set}'");

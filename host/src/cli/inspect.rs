@@ -17,6 +17,7 @@ use super::{arguments::Inspect, plugins, print, share::signature, table::Table};
 use crate::{
     plugin::{Manifest, PluginFile, is_file, user_folder},
     share::{self, ShareError, Verified},
+    text::Show as _,
     train::{Choice, Cost, Strategy, Way, choose, obstacle},
 };
 
@@ -72,7 +73,7 @@ fn unasked(file: &PluginFile, as_json: bool) -> anyhow::Result<()> {
 fn packed(arguments: &Inspect) -> anyhow::Result<()> {
     let path = Path::new(&arguments.plugin);
     if arguments.run {
-        let what = format!("is packed, and nothing in it is run; `tandem plugin install {}` it first", path.display());
+        let what = format!("is packed, and nothing in it is run; `tandem plugin install {}` it first", path.shown());
         return Err(ShareError::Archive { path: path.to_owned(), what }.into());
     }
     let manifest = share::Archive::read(path)?.manifest;
@@ -112,7 +113,7 @@ fn manifest_of(file: &PluginFile) -> String {
 
 fn said(manifest: &Manifest, path: &Path, sha256: Option<&str>) -> String {
     let mut text = format!("{} {}: {}\n", manifest.name, manifest.version, manifest.summary);
-    let _ = writeln!(text, "{}", path.display());
+    let _ = writeln!(text, "{}", path.shown());
     let sum = sha256.map_or_else(String::new, |sum| format!(", sha256 {sum}"));
     let _ = writeln!(text, "api {}, opset {}{sum}", manifest.api, manifest.opset);
     for (what, said) in manifest.about.said() {

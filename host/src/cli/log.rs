@@ -9,7 +9,7 @@ use std::{
 use anyhow::Context as _;
 use tracing_subscriber::{EnvFilter, fmt::MakeWriter};
 
-use super::arguments::LogFormat;
+use super::{arguments::LogFormat, terminal::write_stderr};
 
 /// The run's own log, once there is a run.
 static RUN: OnceLock<Mutex<File>> = OnceLock::new();
@@ -48,11 +48,12 @@ impl Write for Both {
             // A log that cannot be written must not stop the run; the disk's other errors will.
             let _ = file.write_all(line);
         }
-        io::stderr().write_all(line)?;
+        // The same holds for a terminal or a pipe that is gone. A line is text: `fmt` made it.
+        write_stderr(&String::from_utf8_lossy(line));
         Ok(line.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        io::stderr().flush()
+        Ok(())
     }
 }

@@ -18,6 +18,7 @@ mod share;
 mod sheet;
 mod steps;
 mod table;
+mod terminal;
 mod train;
 
 use std::process::ExitCode;
@@ -26,6 +27,7 @@ use anyhow::Context as _;
 use clap::{CommandFactory, Parser};
 
 use arguments::{Arguments, Command, DataCommand, PluginCommand};
+use terminal::{print, say};
 
 use crate::{
     plugin,
@@ -44,14 +46,14 @@ const INTERRUPTED: u8 = 130;
 pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
     if let Err(error) = log::start(arguments.log_format) {
-        eprintln!("error: {error:#}");
+        say(format_args!("error: {error:#}"));
         return ExitCode::from(USAGE);
     }
     match run(arguments) {
         Ok(code) => code,
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {}", chain(&error));
+            say(format_args!("error: {}", chain(&error)));
             let usage = error.downcast_ref::<SessionError>().is_some_and(SessionError::is_usage)
                 || error.is::<crate::config::ConfigError>()
                 || matches!(error.downcast_ref::<RunError>(), Some(RunError::NoRun { .. }))
@@ -119,10 +121,4 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
 fn device(flag: &str) -> anyhow::Result<tch::Device> {
     let asked: crate::config::Device = flag.parse().map_err(anyhow::Error::msg).context("--device")?;
     Ok(resolve_device(asked)?)
-}
-
-/// Writes a result to standard output.
-fn print(text: &str) -> std::io::Result<()> {
-    use std::io::Write as _;
-    std::io::stdout().write_all(text.as_bytes())
 }

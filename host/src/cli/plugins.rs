@@ -12,6 +12,7 @@ use super::{arguments::Subject, print, table::Table};
 use crate::{
     plugin::{PluginFile, SearchPath},
     session,
+    text::Show as _,
 };
 
 pub(super) fn list(plugin_path: &[PathBuf], as_json: bool) -> anyhow::Result<()> {
@@ -31,10 +32,10 @@ pub(super) fn list(plugin_path: &[PathBuf], as_json: bool) -> anyhow::Result<()>
     }
     let mut table = Table::new(&["name", "version", "summary", "file"]);
     for l in &listed {
-        let path = l.path.display().to_string();
+        let path = l.path.shown().to_string();
         match (&l.plugin, &l.shadowed_by) {
             (Ok(file), shadow) => {
-                let note = shadow.as_ref().map(|s| format!(" (shadowed by {})", s.display())).unwrap_or_default();
+                let note = shadow.as_ref().map(|s| format!(" (shadowed by {})", s.shown())).unwrap_or_default();
                 let manifest = &file.manifest;
                 table.row([manifest.name.clone(), manifest.version.clone(), manifest.summary.clone(), path + &note]);
             }

@@ -5,8 +5,10 @@ use std::io::IsTerminal as _;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tandem_plugin_api::Stages;
 
+use super::terminal::say;
 use crate::{
     session::{Evaluation, Progress, Watch},
+    text::printable,
     train::Trainer,
 };
 
@@ -23,8 +25,8 @@ impl Screen {
 
     fn line(&self, text: &str) {
         match &self.bar {
-            Some(bar) => bar.println(text),
-            None => eprintln!("{text}"),
+            Some(bar) => bar.println(printable(text)),
+            None => say(format_args!("{text}")),
         }
     }
 }
@@ -68,7 +70,7 @@ impl Watch for Screen {
         }
         match &self.bar {
             Some(bar) => bar.set_message(text),
-            None => eprintln!("step {}: {text}, {:.2} steps/s", progress.step, progress.steps_per_second),
+            None => say(format_args!("step {}: {text}, {:.2} steps/s", progress.step, progress.steps_per_second)),
         }
     }
 

@@ -12,6 +12,7 @@ use super::{
 use crate::{
     run::{Metadata, RunDir, write_arrays},
     session::{Between, Draw, Film, Sampler, SessionError, Weights, to_array},
+    text::Show as _,
 };
 
 /// More images than anybody looks at in one picture.
@@ -48,7 +49,7 @@ pub(super) fn run(arguments: &Sample) -> anyhow::Result<()> {
         grid(arguments, &sampler, &draw, &out)?;
         out
     };
-    print(&format!("{}\n", out.display()))?;
+    print(&format!("{}\n", out.shown()))?;
     Ok(())
 }
 
@@ -60,16 +61,16 @@ fn wrong(why: String) -> anyhow::Error {
 /// Refuses a file that could not be written in the end, after all images were made.
 fn check_file(flag: &str, path: &Path) -> anyhow::Result<()> {
     if path.is_dir() {
-        return Err(wrong(format!("{} is a folder; name a file in it with {flag}", path.display())));
+        return Err(wrong(format!("{} is a folder; name a file in it with {flag}", path.shown())));
     }
     let folder = folder_of(path);
     if !folder.is_dir() {
-        let (path, folder) = (path.display(), folder.display());
+        let (path, folder) = (path.shown(), folder.shown());
         return Err(wrong(format!(
             "there is no folder {folder} for {path}; make it, or name another file with {flag}"
         )));
     }
-    tempfile::tempfile_in(folder).with_context(|| format!("cannot write {}", path.display()))?;
+    tempfile::tempfile_in(folder).with_context(|| format!("cannot write {}", path.shown()))?;
     Ok(())
 }
 
@@ -82,10 +83,7 @@ fn grid(arguments: &Sample, sampler: &Sampler, draw: &Draw, out: &Path) -> anyho
         return Err(wrong(format!("--num {}: a grid holds at most {MOST_IN_GRID} images; use --files", draw.count)));
     }
     if ending(out) != "png" {
-        return Err(wrong(format!(
-            "a grid is written as .png, not as {}; name another file with --out",
-            out.display()
-        )));
+        return Err(wrong(format!("a grid is written as .png, not as {}; name another file with --out", out.shown())));
     }
     check_file("--out", out)?;
     let batch = arguments.batch as usize;
@@ -107,17 +105,17 @@ fn grid(arguments: &Sample, sampler: &Sampler, draw: &Draw, out: &Path) -> anyho
 /// `000000.png` and on in a folder, which must be new or empty: files of two runs are never mixed.
 fn files(sampler: &Sampler, draw: &Draw, batch: usize, folder: &Path) -> anyhow::Result<()> {
     if folder.exists() && !folder.is_dir() {
-        return Err(wrong(format!("{} is a file; name a folder with --out", folder.display())));
+        return Err(wrong(format!("{} is a file; name a folder with --out", folder.shown())));
     }
-    fs::create_dir_all(folder).with_context(|| format!("cannot write {}", folder.display()))?;
-    let mut entries = fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))?;
+    fs::create_dir_all(folder).with_context(|| format!("cannot write {}", folder.shown()))?;
+    let mut entries = fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.shown()))?;
     if entries.next().is_some() {
-        return Err(wrong(format!("{} is not empty; name another folder with --out", folder.display())));
+        return Err(wrong(format!("{} is not empty; name another folder with --out", folder.shown())));
     }
     sampler.files(draw, batch, |number, png| {
         let path = folder.join(format!("{number:06}.png"));
         // Not one by one to the disk: an interrupted run is seen by what is missing.
-        fs::write(&path, png).with_context(|| format!("cannot write {}", path.display()))
+        fs::write(&path, png).with_context(|| format!("cannot write {}", path.shown()))
     })
 }
 
@@ -156,10 +154,10 @@ fn unfinished(path: &Path, bytes: &[u8]) -> anyhow::Result<NamedTempFile> {
         file.as_file().sync_all()?;
         Ok(file)
     };
-    write().with_context(|| format!("cannot write {}", path.display()))
+    write().with_context(|| format!("cannot write {}", path.shown()))
 }
 
 fn persist(file: NamedTempFile, path: &Path) -> anyhow::Result<()> {
-    file.persist(path).with_context(|| format!("cannot write {}", path.display()))?;
+    file.persist(path).with_context(|| format!("cannot write {}", path.shown()))?;
     Ok(())
 }

@@ -13,6 +13,7 @@ use crate::{
     config::{Sources, environment},
     plugin::{SearchPath, is_file, user_folder},
     share::{self, Before, Installed, ShareError, Signed, Verified},
+    text::Show as _,
 };
 
 pub(super) fn new(arguments: &New) -> anyhow::Result<()> {
@@ -21,7 +22,7 @@ pub(super) fn new(arguments: &New) -> anyhow::Result<()> {
     let library = format!("target/release/lib{}.so", name.replace('-', "_"));
     print(&format!(
         "{path}\n\n  cd {path}\n  cargo build --release\n  tandem plugin check {library}\n  tandem train {name}.toml\n",
-        path = path.display()
+        path = path.shown()
     ))?;
     Ok(())
 }
@@ -35,14 +36,14 @@ pub(super) fn install(arguments: &Install, plugin_path: &[PathBuf]) -> anyhow::R
             Before::Same => "already installed".to_owned(),
             Before::Other(version) => format!("installed in place of {version}"),
         };
-        let mut text = format!("{} {}: {how}, {}\n", manifest.name, manifest.version, plugin.path.display());
+        let mut text = format!("{} {}: {how}, {}\n", manifest.name, manifest.version, plugin.path.shown());
         match search.find(&manifest.name) {
             Ok(first) if first.path != plugin.path && first.sha256 != plugin.sha256 => {
                 text += &format!(
                     "  but the name {} stands for `{}`, which comes first on the search path; name the installed file itself, or pass `--plugin-path {}`\n",
                     manifest.name,
-                    first.path.display(),
-                    folder()?.display()
+                    first.path.shown(),
+                    folder()?.shown()
                 );
             }
             _ => {}
@@ -54,7 +55,7 @@ pub(super) fn install(arguments: &Install, plugin_path: &[PathBuf]) -> anyhow::R
 
 pub(super) fn remove(name: &str) -> anyhow::Result<()> {
     let path = share::remove(name, &folder()?)?;
-    print(&format!("{name}: removed {}\n", path.display()))?;
+    print(&format!("{name}: removed {}\n", path.shown()))?;
     Ok(())
 }
 
@@ -66,7 +67,7 @@ pub(super) fn lock(arguments: &Lock, plugin_path: &[PathBuf]) -> anyhow::Result<
     let search = SearchPath::new(plugin_path);
     for config in &arguments.configs {
         let choice = Sources::load(Some(config), environment(), &[])?.plugin_choice()?;
-        let file = search.find(&choice.plugin).with_context(|| config.display().to_string())?;
+        let file = search.find(&choice.plugin).with_context(|| config.shown().to_string())?;
         for mut lock in share::Lock::for_config_or_new(config)? {
             let what = match lock.pin(&choice.plugin, &file) {
                 Some(old) if old.sha256 == file.sha256 => "pinned already".to_owned(),
@@ -76,7 +77,7 @@ pub(super) fn lock(arguments: &Lock, plugin_path: &[PathBuf]) -> anyhow::Result<
             lock.save()?;
             let (manifest, sha256) = (&file.manifest, &file.sha256);
             let (name, version) = (&manifest.name, &manifest.version);
-            print(&format!("{}: {name} {version} {what}, sha256 {sha256}\n", lock.path.display()))?;
+            print(&format!("{}: {name} {version} {what}, sha256 {sha256}\n", lock.path.shown()))?;
         }
     }
     Ok(())
@@ -84,7 +85,7 @@ pub(super) fn lock(arguments: &Lock, plugin_path: &[PathBuf]) -> anyhow::Result<
 
 pub(super) fn pack(arguments: &Pack) -> anyhow::Result<()> {
     let path = share::pack(&arguments.libraries, &arguments.from, &arguments.out)?;
-    print(&format!("{}\n", path.display()))?;
+    print(&format!("{}\n", path.shown()))?;
     Ok(())
 }
 

@@ -7,6 +7,7 @@ use crate::{
     image::encode_sheet,
     run::RunDir,
     session::{Draw, Sampler, Weights, strip},
+    text::Show as _,
 };
 
 pub(super) fn run(arguments: &Sheet) -> anyhow::Result<()> {
@@ -20,6 +21,6 @@ pub(super) fn run(arguments: &Sheet) -> anyhow::Result<()> {
     let strips = strips.collect::<anyhow::Result<Vec<_>>>()?;
     let scale = if strips.iter().all(|s| s.shape[3] < 64) { 2 } else { 1 };
     write(&arguments.out, &encode_sheet(&strips, arguments.columns as usize, scale)?)?;
-    print(&format!("{}\n", arguments.out.display()))?;
+    print(&format!("{}\n", arguments.out.shown()))?;
     Ok(())
 }

@@ -8,10 +8,11 @@ use std::{
 
 use anyhow::Context as _;
 
-use super::{INTERRUPTED, arguments::Train, inspect, log, print, progress::Screen};
+use super::{INTERRUPTED, arguments::Train, inspect, log, print, progress::Screen, terminal::say};
 use crate::{
     config::{Sources, environment},
     session::{End, Training, prepare, resolve_device},
+    text::Show as _,
 };
 
 /// Set by Ctrl-C: the run saves and leaves at the end of its step.
@@ -28,7 +29,7 @@ pub(super) fn run(arguments: &Train, plugin_path: &[PathBuf]) -> anyhow::Result<
     let prepared = prepare(&sources, plugin_path);
     // Whatever came of it: Ctrl-C reaches the plugin's process too.
     if STOP.load(Ordering::Relaxed) {
-        eprintln!("interrupted before anything was written");
+        say("interrupted before anything was written");
         return Ok(ExitCode::from(INTERRUPTED));
     }
     let prepared = prepared?;
@@ -41,24 +42,24 @@ pub(super) fn run(arguments: &Train, plugin_path: &[PathBuf]) -> anyhow::Result<
     let out = arguments.out.clone().unwrap_or_else(|| default_out(&arguments.config));
     let mut training = Training::start(prepared, &out, arguments.resume, device, &STOP)?;
     log::also_to(training.run_dir().log_file()?);
-    let go_on = format!("tandem train {} --out {} --resume", arguments.config.display(), out.display());
+    let go_on = format!("tandem train {} --out {} --resume", arguments.config.shown(), out.shown());
     TRAINS.store(true, Ordering::Relaxed);
     if STOP.load(Ordering::Relaxed) {
-        eprintln!("interrupted before the first step; go on with: {go_on}");
+        say(format_args!("interrupted before the first step; go on with: {go_on}"));
         return Ok(ExitCode::from(INTERRUPTED));
     }
     let end = training.train(&mut Screen::new())?;
     match end {
         End::Interrupted => {
-            eprintln!("interrupted and saved; go on with: {go_on}");
+            say(format_args!("interrupted and saved; go on with: {go_on}"));
             Ok(ExitCode::from(INTERRUPTED))
         }
         End::Done | End::Plateau => {
             if end == End::Plateau {
-                eprintln!(
+                say(format_args!(
                     "stopped: the last {} evaluations were no better than the best; to go on, raise evaluate.patience",
                     training.run_dir().config()?.evaluate.patience
-                );
+                ));
             }
             let latest = training.run_dir().latest()?.unwrap_or(0);
             print(&summary(&out, latest, training.last_grid().map(PathBuf::as_path)))?;
@@ -79,17 +80,17 @@ fn interrupt() {
         std::process::exit(i32::from(INTERRUPTED));
     }
     if TRAINS.load(Ordering::Relaxed) {
-        eprintln!("stopping after this step; Ctrl-C again to leave without saving");
+        say("stopping after this step; Ctrl-C again to leave without saving");
     } else {
-        eprintln!("stopping before the first step; Ctrl-C again to leave at once");
+        say("stopping before the first step; Ctrl-C again to leave at once");
     }
 }
 
 fn summary(out: &Path, step: u64, grid: Option<&Path>) -> String {
-    let run = out.display();
+    let run = out.shown();
     let mut text = format!("trained to step {step}\n");
     if let Some(grid) = grid {
-        text += &format!("samples  {}\n", grid.display());
+        text += &format!("samples  {}\n", grid.shown());
     }
     text + &format!("curves   {run}/losses.png\nweights  {run}/checkpoints/step-{step}/generator.safetensors\n")
 }

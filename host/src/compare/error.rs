@@ -2,13 +2,13 @@
 
 use std::{io, path::PathBuf};
 
-use crate::{config::ConfigError, image::ImageError, run::RunError};
+use crate::{config::ConfigError, image::ImageError, run::RunError, text::Show as _};
 
 /// A plan that cannot be run, or results that cannot be put into one table.
 #[derive(Debug, thiserror::Error)]
 pub enum CompareError {
     /// A file or process could not be used.
-    #[error("cannot {operation} {}: {source}", path.display())]
+    #[error("cannot {operation} {}: {source}", path.shown())]
     Io {
         /// What was tried.
         operation: &'static str,
@@ -18,7 +18,7 @@ pub enum CompareError {
         source: io::Error,
     },
     /// The plan is not what a plan may be.
-    #[error("{}: {what}", path.display())]
+    #[error("{}: {what}", path.shown())]
     Plan {
         /// The plan's file.
         path: PathBuf,
@@ -26,7 +26,7 @@ pub enum CompareError {
         what: String,
     },
     /// A run's configuration.
-    #[error("{}: method `{method}` on `{data}`: {source}", path.display())]
+    #[error("{}: method `{method}` on `{data}`: {source}", path.shown())]
     Config {
         /// The plan's file.
         path: PathBuf,
@@ -38,7 +38,7 @@ pub enum CompareError {
         source: Box<ConfigError>,
     },
     /// A run refused to start; others would for the same reason.
-    #[error("{} does not start: {message}", run.display())]
+    #[error("{} does not start: {message}", run.shown())]
     Refused {
         /// The run directory.
         run: PathBuf,
@@ -61,7 +61,7 @@ pub enum CompareError {
 #[error(
     "`{metric}` is not the same figure in all runs on `{data}`: {} has \"{name_a}\", {} has \"{name_b}\"; \
      give both the same extractor, number of samples and data, or leave one out of the plan",
-    a.display(), b.display()
+    a.shown(), b.shown()
 )]
 pub struct Unlike {
     /// The metric.

@@ -4,12 +4,13 @@
 use std::{io, path::PathBuf};
 
 use super::Origin;
+use crate::text::Show as _;
 
 /// A configuration that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// A configuration file could not be read.
-    #[error("cannot read the config file {}{}: {source}", path.display(), named_by(extended_by.as_ref()))]
+    #[error("cannot read the config file {}{}: {source}", path.shown(), named_by(extended_by.as_ref()))]
     Read {
         /// The file.
         path: PathBuf,
@@ -19,7 +20,7 @@ pub enum ConfigError {
         source: io::Error,
     },
     /// A configuration file is not TOML.
-    #[error("{} is not valid TOML: {message}", path.display())]
+    #[error("{} is not valid TOML: {message}", path.shown())]
     Syntax {
         /// The file.
         path: PathBuf,
@@ -95,5 +96,5 @@ fn named_by(origin: Option<&Origin>) -> String {
 }
 
 fn chain_text(chain: &[PathBuf]) -> String {
-    chain.iter().map(|p| p.display().to_string()).collect::<Vec<_>>().join(" -> ")
+    chain.iter().map(|p| p.shown().to_string()).collect::<Vec<_>>().join(" -> ")
 }

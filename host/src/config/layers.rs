@@ -10,6 +10,7 @@ use std::{
 use toml::{Table, Value, de::DeTable};
 
 use super::{ConfigError, keys};
+use crate::text::Show as _;
 
 /// Environment variables that begin with `TANDEM_` and are no settings.
 pub(super) const RESERVED: &[&str] =
@@ -41,7 +42,7 @@ impl fmt::Display for Origin {
         match self {
             Self::BuiltIn => f.write_str("built-in default"),
             Self::Plugin(name) => f.write_str(name),
-            Self::File { path, line } => write!(f, "{}:{line}", path.display()),
+            Self::File { path, line } => write!(f, "{}:{line}", path.shown()),
             Self::Env(name) => write!(f, "environment variable {name}"),
             Self::Set(argument) => write!(f, "--set {argument}"),
         }

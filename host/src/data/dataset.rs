@@ -13,6 +13,7 @@ use super::{
     fill::{check_bad, fill},
     source::{Labels, Source},
 };
+use crate::text::Show as _;
 
 /// What to read and what to do to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -125,7 +126,7 @@ fn whole(path: &Path, key: &str, progress: &mut impl FnMut(usize, usize)) -> Opt
     let again = |why: &dyn std::fmt::Display| tracing::warn!("{why}; it is made again now");
     let cache = Cache::open(path).inspect_err(|error| again(error)).ok()?;
     if cache.about.key != key {
-        again(&format!("cache {} is of another source or transform", path.display()));
+        again(&format!("cache {} is of another source or transform", path.shown()));
         return None;
     }
     let count = cache.sums.len();

@@ -3,12 +3,13 @@
 use std::{io, path::PathBuf};
 
 use super::Bad;
+use crate::text::Show as _;
 
 /// An error of reading or serving data.
 #[derive(Debug, thiserror::Error)]
 pub enum DataError {
     /// The file could not be read.
-    #[error("cannot read {path}: {source}", path = path.display())]
+    #[error("cannot read {path}: {source}", path = path.shown())]
     Read {
         /// The file.
         path: PathBuf,
@@ -16,7 +17,7 @@ pub enum DataError {
         source: io::Error,
     },
     /// The file is not what its header promises.
-    #[error("{path}: {what}", path = path.display())]
+    #[error("{path}: {what}", path = path.shown())]
     Malformed {
         /// The file.
         path: PathBuf,
@@ -24,7 +25,7 @@ pub enum DataError {
         what: String,
     },
     /// The folder has none of the files that a data set consists of.
-    #[error("{path} holds no MNIST: expected `{expected}` or `{expected}.gz` in it", path = path.display())]
+    #[error("{path} holds no MNIST: expected `{expected}` or `{expected}.gz` in it", path = path.shown())]
     NotFound {
         /// The folder.
         path: PathBuf,
@@ -36,7 +37,7 @@ pub enum DataError {
         "{path} holds several data sets in MNIST's form: {}; choose one by data.images and data.labels in place of \
          data.path, for example data.images = {:?} with data.labels = {:?}",
         images.join(", "), path.join(&images[0]), path.join(images[0].replace("images-idx3", "labels-idx1")),
-        path = path.display()
+        path = path.shown()
     )]
     Several {
         /// The folder.
@@ -45,7 +46,7 @@ pub enum DataError {
         images: Vec<String>,
     },
     /// The folder lacks a file of its data set.
-    #[error("{path} holds no {what}: expected `{expected}` in it", path = path.display())]
+    #[error("{path} holds no {what}: expected `{expected}` in it", path = path.shown())]
     Missing {
         /// The folder.
         path: PathBuf,
@@ -55,13 +56,13 @@ pub enum DataError {
         expected: String,
     },
     /// The folder has no images.
-    #[error("{path} holds no images: expected files ending in .jpg, .jpeg, .png or .webp in it or its folders", path = path.display())]
+    #[error("{path} holds no images: expected files ending in .jpg, .jpeg, .png or .webp in it or its folders", path = path.shown())]
     NoImages {
         /// The folder.
         path: PathBuf,
     },
     /// More classes than a label can name.
-    #[error("{path} has {found} folders of images; at most 65536 can be classes", path = path.display())]
+    #[error("{path} has {found} folders of images; at most 65536 can be classes", path = path.shown())]
     TooManyClasses {
         /// The folder.
         path: PathBuf,
@@ -133,7 +134,7 @@ pub enum DataError {
         first: Bad,
     },
     /// A cache is not what it should be.
-    #[error("cache {path}: {what}", path = path.display())]
+    #[error("cache {path}: {what}", path = path.shown())]
     Cache {
         /// The file.
         path: PathBuf,
@@ -141,7 +142,7 @@ pub enum DataError {
         what: String,
     },
     /// Another process is writing this cache.
-    #[error("cache {path}: another process is writing it; wait until it is done", path = path.display())]
+    #[error("cache {path}: another process is writing it; wait until it is done", path = path.shown())]
     Busy {
         /// The file.
         path: PathBuf,
@@ -150,7 +151,7 @@ pub enum DataError {
     #[error("there is no folder for caches: set data.cache, XDG_CACHE_HOME or HOME")]
     NoPlace,
     /// A file could not be written.
-    #[error("cannot write {path}: {source}", path = path.display())]
+    #[error("cannot write {path}: {source}", path = path.shown())]
     Write {
         /// The file.
         path: PathBuf,

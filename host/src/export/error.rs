@@ -2,7 +2,10 @@
 
 use std::{fmt, io, path::PathBuf};
 
-use crate::run::{ArrayType, RunError};
+use crate::{
+    run::{ArrayType, RunError},
+    text::Show as _,
+};
 
 /// An error of an export or an import.
 #[derive(Debug, thiserror::Error)]
@@ -46,13 +49,13 @@ pub enum ExportError {
         why: String,
     },
     /// The target is there already.
-    #[error("{} is there already; choose another folder with `--out`, or replace it with `--force`", path.display())]
+    #[error("{} is there already; choose another folder with `--out`, or replace it with `--force`", path.shown())]
     Exists {
         /// The folder.
         path: PathBuf,
     },
     /// The target holds something that no export wrote.
-    #[error("{} holds `{found}`, which no export wrote, so `--force` does not replace it; choose another folder with `--out`", path.display())]
+    #[error("{} holds `{found}`, which no export wrote, so `--force` does not replace it; choose another folder with `--out`", path.shown())]
     Foreign {
         /// The folder.
         path: PathBuf,
@@ -60,7 +63,7 @@ pub enum ExportError {
         found: String,
     },
     /// What is in the target cannot be told.
-    #[error("cannot see what is in {}, so `--force` does not replace it: {source}", path.display())]
+    #[error("cannot see what is in {}, so `--force` does not replace it: {source}", path.shown())]
     Unlisted {
         /// The folder.
         path: PathBuf,
@@ -81,7 +84,7 @@ pub enum ExportError {
     #[error(
         "{} is what `torch.save` wrote, expected safetensors; convert its state_dict in Python:\n  \
          from safetensors.torch import save_file; save_file(torch.load({:?}, weights_only=True), \"state_dict.safetensors\")",
-        path.display(), path
+        path.shown(), path
     )]
     Pickled {
         /// The file.

@@ -4,11 +4,13 @@ use std::{io, path::PathBuf};
 
 use tch::TchError;
 
+use crate::text::Show as _;
+
 /// An error of measuring images.
 #[derive(Debug, thiserror::Error)]
 pub enum MetricsError {
     /// The extractor's file could not be read.
-    #[error("cannot read the extractor {path}: {source}", path = path.display())]
+    #[error("cannot read the extractor {path}: {source}", path = path.shown())]
     Read {
         /// The file.
         path: PathBuf,
@@ -29,7 +31,7 @@ pub enum MetricsError {
     /// The file has another sum than was asked for.
     #[error(
         "{path} has the SHA-256 {found}, expected {expected}; it is another file, or a damaged one, and was not used",
-        path = path.display()
+        path = path.shown()
     )]
     Sum {
         /// The file.

@@ -15,6 +15,7 @@ use super::{
     error::first_line,
     fetch::{INCEPTION, INCEPTION_SHA256, fetched_inception},
 };
+use crate::text::Show as _;
 
 /// The extractor of digits' features that ships with Tandem (`tools/mnist_classifier.py` made it).
 pub const MNIST_CLASSIFIER: &str = "mnist-classifier-v1";
@@ -73,7 +74,7 @@ impl Extractor {
         let found = hash(&bytes);
         check_sum(&path, standard.then_some(INCEPTION_SHA256), &found)?;
         check_sum(&path, sum, &found)?;
-        Self::load(&path.display().to_string(), &bytes, device)
+        Self::load(&path.shown().to_string(), &bytes, device)
     }
 
     fn load(from: &str, mut bytes: &[u8], device: Device) -> Result<Self, MetricsError> {

@@ -10,6 +10,7 @@ use super::{
     MetricsError,
     extractor::{check_sum, hash},
 };
+use crate::text::Show as _;
 
 /// The 2015 Inception as TorchScript, as StyleGAN's metrics use it.
 pub const INCEPTION: &str = "inception-2015-12-05";
@@ -31,9 +32,9 @@ pub fn fetch_inception(cache: &Path) -> Result<(), MetricsError> {
     }
     let failed = |why: String| MetricsError::Fetch { url: URL, why };
     let folder = cache.join("extractors");
-    fs::create_dir_all(&folder).map_err(|e| failed(format!("{}: {e}", folder.display())))?;
+    fs::create_dir_all(&folder).map_err(|e| failed(format!("{}: {e}", folder.shown())))?;
     let beside = tempfile::Builder::new().suffix(".tmp").tempfile_in(&folder);
-    let beside = beside.map_err(|e| failed(format!("{}: {e}", folder.display())))?;
+    let beside = beside.map_err(|e| failed(format!("{}: {e}", folder.shown())))?;
     let told = Command::new("curl")
         .args(["--fail", "--location", "--silent", "--show-error", "--proto", "=https", "--output"])
         .arg(beside.path())
@@ -44,13 +45,13 @@ pub fn fetch_inception(cache: &Path) -> Result<(), MetricsError> {
         let words = String::from_utf8_lossy(&told.stderr);
         return Err(failed(format!("{}; fetch the file by other means and name its path", words.trim())));
     }
-    let bytes = fs::read(beside.path()).map_err(|e| failed(format!("{}: {e}", beside.path().display())))?;
+    let bytes = fs::read(beside.path()).map_err(|e| failed(format!("{}: {e}", beside.path().shown())))?;
     check_sum(Path::new(URL), Some(INCEPTION_SHA256), &hash(&bytes))?;
     beside
         .as_file()
         .sync_all()
         .and_then(|()| beside.persist(&place).map(drop).map_err(|e| e.error))
-        .map_err(|e| failed(format!("{}: {e}", place.display())))
+        .map_err(|e| failed(format!("{}: {e}", place.shown())))
 }
 
 /// The cached file; its sum is not looked at.

@@ -32,6 +32,7 @@ use super::{
     error::{LoadProblem, plain},
     load::open_checked,
 };
+use crate::text::Show as _;
 
 /// The hidden command that runs [`serve`].
 pub const COMMAND: &str = "__declare";
@@ -73,7 +74,7 @@ pub(super) fn declare(
     let request = Request { channels, size, classes, options: options.to_vec() };
     let mut request = serde_json::to_vec(&request).map_err(|e| LoadProblem::Child(format!("no request: {e}")))?;
     request.push(b'\n');
-    let mut child = start(tandem).map_err(|e| LoadProblem::Child(format!("{}: {e}", tandem.display())))?;
+    let mut child = start(tandem).map_err(|e| LoadProblem::Child(format!("{}: {e}", tandem.shown())))?;
     let (answer, said) = (reader(child.stdout.take(), MOST), reader(child.stderr.take(), MOST_SAID));
     if let Some(mut input) = child.stdin.take() {
         // A process that is gone already says why by its status.

@@ -6,6 +6,7 @@ use std::{
 };
 
 use super::inspect::MAX_FILE;
+use crate::text::Show as _;
 use tandem_plugin_api::{
     manifest::{API_VERSION, TARGET},
     opset::OPSET,
@@ -20,7 +21,7 @@ const API_MAJOR: &str = "1";
 #[derive(Debug, thiserror::Error)]
 pub enum PluginError {
     /// Something that the file shows without being run.
-    #[error("plugin file `{}` {problem}", path.display())]
+    #[error("plugin file `{}` {problem}", path.shown())]
     File {
         /// The file, as it was named.
         path: PathBuf,
@@ -28,7 +29,7 @@ pub enum PluginError {
         problem: FileProblem,
     },
     /// Something that only loading or asking shows.
-    #[error("plugin `{name}` (`{}`) {problem}", path.display())]
+    #[error("plugin `{name}` (`{}`) {problem}", path.shown())]
     Load {
         /// The plugin's name in its manifest.
         name: String,
@@ -115,7 +116,7 @@ pub enum LoadProblem {
     NoCache,
     #[error(
         "cannot be copied to `{}`, from where it would be loaded: {error}; set XDG_CACHE_HOME to a directory that can be written",
-        directory.display()
+        directory.shown()
     )]
     Copy { directory: PathBuf, error: std::io::Error },
     #[error("cannot be opened by the dynamic loader: {0}; build it on this machine, or install what it needs")]
@@ -170,7 +171,7 @@ impl fmt::Display for NotFound {
             write!(f, "; did you mean `{near}`?")?;
         }
         let searched = self.searched.iter().map(|(directory, exists)| {
-            format!("`{}`{}", directory.display(), if *exists { "" } else { " (does not exist)" })
+            format!("`{}`{}", directory.shown(), if *exists { "" } else { " (does not exist)" })
         });
         let list = |items: Vec<String>| if items.is_empty() { "none".to_owned() } else { items.join(", ") };
         write!(f, "\n  available: {}", list(self.available.clone()))?;

@@ -1,7 +1,7 @@
 //! The same latents over time: a strip of images from the run's sample grids, and the last grid whole.
 
 use super::{ReportError, numbers::grouped};
-use crate::run::RunDir;
+use crate::{run::RunDir, text::Show as _};
 
 /// The most moments that the strip shows.
 const MOMENTS: usize = 14;
@@ -17,7 +17,7 @@ pub(super) fn html(run: &RunDir, image_size: usize) -> Result<Option<String>, Re
     let mut strip = String::new();
     for index in spread(samples.len(), MOMENTS) {
         let (step, path) = &samples[index];
-        let sample = |source| ReportError::Sample { path: path.display().to_string(), source };
+        let sample = |source| ReportError::Sample { path: path.shown().to_string(), source };
         let grid = run.read_sample(path)?;
         let (png, [width, height]) = crate::image::column_of(&grid, image_size, IMAGES).map_err(sample)?;
         strip += &format!(

@@ -6,13 +6,16 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::config::{ConfigError, Difference};
+use crate::{
+    config::{ConfigError, Difference},
+    text::Show as _,
+};
 
 /// A run directory that cannot be used, or a file in it that cannot be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
     /// The system refused an operation on a file or directory.
-    #[error("cannot {operation} {}: {source}{}", path.display(), safe_text(safe.as_ref()))]
+    #[error("cannot {operation} {}: {source}{}", path.shown(), safe_text(safe.as_ref()))]
     Io {
         /// What was tried, for example `write`.
         operation: &'static str,
@@ -24,7 +27,7 @@ pub enum RunError {
         safe: Option<Safe>,
     },
     /// The directory for a new run already holds one.
-    #[error("{} already holds a run ({}); go on with it with `--resume`, or choose another directory with `--out`", path.display(), checkpoint_text(*latest))]
+    #[error("{} already holds a run ({}); go on with it with `--resume`, or choose another directory with `--out`", path.shown(), checkpoint_text(*latest))]
     Exists {
         /// The directory.
         path: PathBuf,
@@ -32,7 +35,7 @@ pub enum RunError {
         latest: Option<u64>,
     },
     /// The directory for a new run holds something that is no run.
-    #[error("{} is not empty and holds no run (found `{found}`); choose another directory with `--out`", path.display())]
+    #[error("{} is not empty and holds no run (found `{found}`); choose another directory with `--out`", path.shown())]
     NotEmpty {
         /// The directory.
         path: PathBuf,
@@ -40,7 +43,7 @@ pub enum RunError {
         found: String,
     },
     /// There is no run there.
-    #[error("{} holds no run: {what}; a run directory is what `tandem train` writes to `--out`", path.display())]
+    #[error("{} holds no run: {what}; a run directory is what `tandem train` writes to `--out`", path.shown())]
     NoRun {
         /// The directory.
         path: PathBuf,
@@ -48,7 +51,7 @@ pub enum RunError {
         what: String,
     },
     /// Another process trains in this directory.
-    #[error("{} is in use by {}; wait for it, stop it, or choose another directory with `--out`", path.display(), holder_text(*holder))]
+    #[error("{} is in use by {}; wait for it, stop it, or choose another directory with `--out`", path.shown(), holder_text(*holder))]
     Locked {
         /// The directory.
         path: PathBuf,
@@ -56,7 +59,7 @@ pub enum RunError {
         holder: Option<u32>,
     },
     /// The run was started with another configuration.
-    #[error("{} was started with another config and cannot be resumed with this one:{}\nresume with the config as it was ({}), or start a new run with another `--out`", path.display(), differences_text(differences), path.join(super::CONFIG).display())]
+    #[error("{} was started with another config and cannot be resumed with this one:{}\nresume with the config as it was ({}), or start a new run with another `--out`", path.shown(), differences_text(differences), path.join(super::CONFIG).shown())]
     Changed {
         /// The directory.
         path: PathBuf,
@@ -64,7 +67,7 @@ pub enum RunError {
         differences: Vec<Difference>,
     },
     /// The run has gone further than it is asked to go.
-    #[error("{} is at step {latest}, beyond `steps = {steps}`; resume with `steps` of at least {latest}", path.display())]
+    #[error("{} is at step {latest}, beyond `steps = {steps}`; resume with `steps` of at least {latest}", path.shown())]
     Beyond {
         /// The directory.
         path: PathBuf,
@@ -74,7 +77,7 @@ pub enum RunError {
         steps: u64,
     },
     /// There is no such checkpoint.
-    #[error("{} has no checkpoint {}; it has {}", path.display(), super::checkpoint::name(*step), steps_text(found))]
+    #[error("{} has no checkpoint {}; it has {}", path.shown(), super::checkpoint::name(*step), steps_text(found))]
     NoCheckpoint {
         /// The run directory.
         path: PathBuf,
@@ -84,7 +87,7 @@ pub enum RunError {
         found: Vec<u64>,
     },
     /// A file holds something else than it should.
-    #[error("{} is damaged: {what}", path.display())]
+    #[error("{} is damaged: {what}", path.shown())]
     Damaged {
         /// The file.
         path: PathBuf,
@@ -92,7 +95,7 @@ pub enum RunError {
         what: String,
     },
     /// Arrays that cannot be written.
-    #[error("cannot write {}: {what}", path.display())]
+    #[error("cannot write {}: {what}", path.shown())]
     Unwritable {
         /// The file that was to be written.
         path: PathBuf,

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use crate::{
     config::ConfigError, data::DataError, export::ExportError, image::ImageError, metrics::MetricsError,
-    network::NetworkError, plugin::PluginError, run::RunError, share::ShareError, train::TrainError,
+    network::NetworkError, plugin::PluginError, run::RunError, share::ShareError, text::Show as _, train::TrainError,
 };
 
 /// An error of a whole run.
@@ -117,7 +117,7 @@ pub enum SessionError {
     #[error("{0}")]
     Stored(String),
     /// A file outside the run directory could not be written.
-    #[error("cannot write {path}: {source}", path = path.display())]
+    #[error("cannot write {path}: {source}", path = path.shown())]
     Write {
         /// The file.
         path: PathBuf,

@@ -21,6 +21,7 @@ use crate::{
     network::{Compiled, Pass},
     report::evaluations,
     run::{Metadata, NamedArray, Part, RunDir, encode_arrays},
+    text::Show as _,
 };
 
 /// Samples in `check.safetensors`.
@@ -55,13 +56,13 @@ pub fn export(run: &RunDir, asked: &Export<'_>, out: &Path) -> Result<u64, Sessi
     let config = run.config()?.without_folders()?;
     let origin = run.path().join("checkpoints").join(format!("step-{}", stored.step)).join(stored.part.file_name());
     let network = asked.target.of(&gan);
-    let weights = export::Weights::check(network, asked.target, &stored.arrays, &origin.display().to_string())?;
+    let weights = export::Weights::check(network, asked.target, &stored.arrays, &origin.shown().to_string())?;
     let method = stored.metadata.get("method").cloned().unwrap_or(run.plugin()?.name);
     // It comes from a file that may be of another machine, and goes into a program's text.
     if !is_legal_name(&method) {
         return Err(SessionError::Stored(format!(
             "{} names its method {method:?}: expected a plugin's name, of letters, digits, `_`, `-` and `.`; it cannot be exported",
-            origin.display()
+            origin.shown()
         )));
     }
     let variant = variant(&gan);

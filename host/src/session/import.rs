@@ -17,6 +17,7 @@ use crate::{
     data::SamplerState,
     export::{ExportError, Target, Weights},
     run::{ArrayType, Checkpoint, NamedArray, RunDir, read_arrays},
+    text::Show as _,
     train::Trainer,
 };
 
@@ -66,7 +67,7 @@ fn state_dict(file: &Path, target: Target, prepared: &Prepared) -> Result<Vec<Na
     let mut wrong = Vec::new();
     let arrays = arrays.into_iter().map(|array| widened(array, &mut wrong)).collect::<Result<Vec<_>, _>>()?;
     let arrays = with_counters(arrays, network)?;
-    let origin = file.display().to_string();
+    let origin = file.shown().to_string();
     Weights::check(network, target, &arrays, &origin)?;
     if !wrong.is_empty() {
         return Err(ExportError::Values { origin, network: target.name(), wrong }.into());

@@ -16,6 +16,7 @@ use crate::{
     plugin::{PluginFile, SearchPath},
     run::PluginRecord,
     share,
+    text::Show as _,
 };
 
 /// A run that could start.
@@ -184,7 +185,7 @@ pub(super) fn from_json(text: &str) -> Result<Gan, SessionError> {
 
 /// A definition in a file of its own, as JSON, checked as if a plugin had sent it.
 pub fn read_definition(path: &Path) -> Result<Gan, SessionError> {
-    let wrong = |what: String| SessionError::Stored(format!("definition `{}`: {what}", path.display()));
+    let wrong = |what: String| SessionError::Stored(format!("definition `{}`: {what}", path.shown()));
     decode(&std::fs::read_to_string(path).map_err(|e| wrong(e.to_string()))?).map_err(wrong)
 }
 

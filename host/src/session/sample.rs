@@ -11,6 +11,7 @@ use crate::{
     image::{self, Grid},
     network::{Compiled, Pass},
     run::{Part, RunDir},
+    text::Show as _,
     train::generate_with,
 };
 
@@ -201,7 +202,7 @@ pub(super) fn stored(run: &RunDir, step: Option<u64>, weights: Weights) -> Resul
     match found {
         Some((part, (arrays, metadata))) => Ok(Stored { step, part, arrays, metadata }),
         None if weights == Weights::Ema => {
-            let path = run.path().display();
+            let path = run.path().shown();
             Err(SessionError::Stored(format!(
                 "{path} keeps no moving average (ema_decay = 0); use --raw (`tandem export`: --weights live)"
             )))
@@ -218,7 +219,7 @@ pub(super) fn discriminator(run: &RunDir, step: Option<u64>) -> Result<Stored, S
 }
 
 fn lost(run: &RunDir, step: u64, part: Part) -> SessionError {
-    let path = run.path().display();
+    let path = run.path().shown();
     SessionError::Stored(format!("{path}/checkpoints/step-{step} has no {part}; take another --step"))
 }
 
@@ -226,7 +227,7 @@ fn latest_or(run: &RunDir, step: Option<u64>) -> Result<u64, SessionError> {
     match step {
         Some(step) => Ok(step),
         None => run.latest()?.ok_or_else(|| {
-            let path = run.path().display();
+            let path = run.path().shown();
             SessionError::Stored(format!("{path} has no checkpoint yet; wait for its first"))
         }),
     }

@@ -27,6 +27,7 @@ use crate::{
     data::SamplerState,
     image::{self, Series},
     run::{Board, Checkpoint, RunDir, TrainingRun},
+    text::Show as _,
     train::{TrainError, Trainer},
 };
 
@@ -94,7 +95,7 @@ impl<'a> Training<'a> {
                     "plugin `{}` now declares another definition than {} was trained with; put the old plugin back \
                      (plugin.json has its SHA-256), or begin a new run with another --out",
                     prepared.plugin.name,
-                    out.display()
+                    out.shown()
                 )));
             }
             if let Some(step) = run.latest()? {
@@ -285,7 +286,7 @@ impl<'a> Training<'a> {
         if let Some(board) = &mut self.board {
             board::add_grid(board, self.trainer.step(), &png)?;
         }
-        watch.wrote("sample grid", &path.display().to_string());
+        watch.wrote("sample grid", &path.shown().to_string());
         self.last_grid = Some(path);
         Ok(())
     }
@@ -297,7 +298,7 @@ impl<'a> Training<'a> {
         let mut checkpoint = Checkpoint::new(step, parts, &self.method, &self.config.hash()?, &definition);
         checkpoint.trained = self.clock.total();
         self.run.save_checkpoint(&checkpoint, self.config.keep_checkpoints)?;
-        watch.wrote("checkpoint", &format!("{}/checkpoints/step-{step}", self.run.path().display()));
+        watch.wrote("checkpoint", &format!("{}/checkpoints/step-{step}", self.run.path().shown()));
         Ok(())
     }
 
@@ -308,7 +309,7 @@ impl<'a> Training<'a> {
             points: lines.iter().filter_map(|l| Some((l.get("step")?.as_f64()?, l.get(name)?.as_f64()?))).collect(),
         });
         let path = self.run.write_plot(&image::encode_curves(&format!("{} losses", self.method), &series)?)?;
-        watch.wrote("loss curves", &path.display().to_string());
+        watch.wrote("loss curves", &path.shown().to_string());
         Ok(())
     }
 
@@ -325,7 +326,7 @@ impl<'a> Training<'a> {
     fn last_good(&self) -> String {
         match self.run.latest() {
             Ok(Some(step)) => {
-                format!("the last good checkpoint is {}/checkpoints/step-{step}", self.run.path().display())
+                format!("the last good checkpoint is {}/checkpoints/step-{step}", self.run.path().shown())
             }
             _ => "no checkpoint was saved before it".into(),
         }

@@ -18,7 +18,10 @@ use super::{
     signature::{self, WithSignature},
     tarball::{self, MOST_TEXT},
 };
-use crate::plugin::{Foreign, GZIP, Manifest, is_target, plain};
+use crate::{
+    plugin::{Foreign, GZIP, Manifest, is_target, plain},
+    text::Show as _,
+};
 
 const FORMAT: u32 = 1;
 const MANIFEST: &str = "manifest.json";
@@ -136,14 +139,14 @@ pub fn pack(libraries: &[PathBuf], from: &Path, folder: &Path) -> Result<PathBuf
     let mut index = BTreeMap::new();
     for (path, found) in &plugins {
         let target = &found.manifest.about.target;
-        let shown = path.display();
+        let shown = path.shown();
         if target.is_empty() {
             return Err(ShareError::Pack(format!(
                 "`{shown}` does not say its target; build it with tandem-plugin-api 1.1 or newer"
             )));
         }
         if without_build(&found.manifest) != without_build(&first.manifest) {
-            let two = libraries[0].display();
+            let two = libraries[0].shown();
             return Err(ShareError::Pack(format!(
                 "`{two}` and `{shown}` are not the same plugin: their manifests differ in more than target and rustc"
             )));
@@ -191,7 +194,7 @@ fn papers(from: &Path, licence: &str) -> Result<BTreeMap<String, Vec<u8>>, Share
             files.insert(name, read(&entry.path())?);
         }
     }
-    let folder = from.display();
+    let folder = from.shown();
     if !files.contains_key("README.md") {
         return Err(ShareError::Pack(format!(
             "`{folder}` has no README.md; write one, or name the crate's folder with --from"
@@ -202,10 +205,10 @@ fn papers(from: &Path, licence: &str) -> Result<BTreeMap<String, Vec<u8>>, Share
         let what = if licence.is_empty() {
             format!(
                 "choose one, save its text as `{}`, put its name into Cargo.toml as in `license = \"MIT\"`, and build again, so that the plugin says it",
-                file.display()
+                file.shown()
             )
         } else {
-            format!("save the text of {licence}, which the plugin says, as `{}`", file.display())
+            format!("save the text of {licence}, which the plugin says, as `{}`", file.shown())
         };
         return Err(ShareError::Pack(format!(
             "`{folder}` has no licence file, and without a licence nobody may use the plugin: {what}"

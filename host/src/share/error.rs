@@ -2,7 +2,10 @@
 
 use std::path::PathBuf;
 
-use crate::plugin::{PluginError, TARGET};
+use crate::{
+    plugin::{PluginError, TARGET},
+    text::Show as _,
+};
 
 /// Why a plugin is not taken, packed, installed or trusted.
 #[derive(Debug, thiserror::Error)]
@@ -10,20 +13,20 @@ use crate::plugin::{PluginError, TARGET};
 pub enum ShareError {
     #[error(transparent)]
     Plugin(#[from] PluginError),
-    #[error("cannot write `{}`: {error}", path.display())]
+    #[error("cannot write `{}`: {error}", path.shown())]
     Write { path: PathBuf, error: std::io::Error },
-    #[error("cannot read `{}`: {error}", path.display())]
+    #[error("cannot read `{}`: {error}", path.shown())]
     Read { path: PathBuf, error: std::io::Error },
-    #[error("`{}` is no lock file: {what}; delete it and make it anew with `tandem plugin lock CONFIG`", path.display())]
+    #[error("`{}` is no lock file: {what}; delete it and make it anew with `tandem plugin lock CONFIG`", path.shown())]
     BadLock { path: PathBuf, what: String },
     #[error(
         "plugin file `{}` is not the one that `{}` pins: {what}; nothing of it was run. Get the pinned file, or accept this one with `tandem plugin lock CONFIG`",
-        file.display(), lock.display()
+        file.shown(), lock.shown()
     )]
     OtherFile { file: PathBuf, lock: PathBuf, what: String },
     #[error(
         "trust.policy = \"locked\": plugin `{name}` (`{}`) is not pinned for {TARGET} {place}; nothing of it was run. Pin it with `tandem plugin lock CONFIG`",
-        file.display()
+        file.shown()
     )]
     NotPinned { name: String, file: PathBuf, place: String },
     #[error(
@@ -34,26 +37,26 @@ pub enum ShareError {
         "{place}: \"{key}\" is no minisign public key ({why}); it is the line that begins with `RW` in minisign.pub"
     )]
     BadKey { place: &'static str, key: String, why: String },
-    #[error("`{}` {what}; sign it again with `minisign -Sm`, or get its signature again", path.display())]
+    #[error("`{}` {what}; sign it again with `minisign -Sm`, or get its signature again", path.shown())]
     BadSignature { path: PathBuf, what: String },
     #[error(
         "plugin `{name}` (`{}`) {what}; nothing of it was run",
-        file.display()
+        file.shown()
     )]
     Unsigned { name: String, file: PathBuf, what: String },
-    #[error("archive `{}` {what}", path.display())]
+    #[error("archive `{}` {what}", path.shown())]
     Archive { path: PathBuf, what: String },
     #[error("cannot pack: {0}")]
     Pack(String),
-    #[error("plugin `{name}` {old} is installed as `{}`, with other bytes than version {new}; replace it with `--replace`", path.display())]
+    #[error("plugin `{name}` {old} is installed as `{}`, with other bytes than version {new}; replace it with `--replace`", path.shown())]
     Installed { name: String, old: String, new: String, path: PathBuf },
-    #[error("`{}` and `{}` are both plugin `{name}`, of which one can be installed; name its file; nothing was installed", first.display(), second.display())]
+    #[error("`{}` and `{}` are both plugin `{name}`, of which one can be installed; name its file; nothing was installed", first.shown(), second.shown())]
     Twice { name: String, first: PathBuf, second: PathBuf },
-    #[error("no plugin `{name}` is installed in `{}`; there is {there}", folder.display())]
+    #[error("no plugin `{name}` is installed in `{}`; there is {there}", folder.shown())]
     NotInstalled { name: String, folder: PathBuf, there: String },
     #[error("there is no folder to install into: neither XDG_DATA_HOME nor HOME is set to an absolute path")]
     NoFolder,
-    #[error("`{}` holds no plugin: no `.so` file; name a folder that does, a `.so` or an archive", .0.display())]
+    #[error("`{}` holds no plugin: no `.so` file; name a folder that does, a `.so` or an archive", .0.shown())]
     Empty(PathBuf),
     #[error("{0}")]
     Scaffold(String),

@@ -8,6 +8,7 @@ use std::{
 use tandem_plugin_api::manifest::API_VERSION;
 
 use super::ShareError;
+use crate::text::Show as _;
 
 /// Where this tandem was built from; its plugin-api is what a new plugin builds against while that is there.
 const CHECKOUT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../plugin-api");
@@ -32,7 +33,7 @@ pub fn scaffold(name: &str, folder: &Path, api: Option<&Path>) -> Result<PathBuf
     let path = folder.join(name);
     // A link that leads nowhere is something, too.
     if path.symlink_metadata().is_ok() {
-        return Err(ShareError::Scaffold(format!("`{}` exists; choose another name or folder", path.display())));
+        return Err(ShareError::Scaffold(format!("`{}` exists; choose another name or folder", path.shown())));
     }
     let (api, testing, note) = dependency(api)?;
     let library = format!("lib{}.so", name.replace('-', "_"));
@@ -69,7 +70,7 @@ fn dependency(api: Option<&Path>) -> Result<(String, String, String), ShareError
     let built_from = Path::new(CHECKOUT);
     let source = match api {
         Some(given) if !given.join("Cargo.toml").is_file() => {
-            let given = given.display();
+            let given = given.shown();
             return Err(ShareError::Scaffold(format!(
                 "--api {given}: there is no Cargo.toml; name the folder of tandem-plugin-api's source"
             )));

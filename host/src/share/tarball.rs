@@ -12,7 +12,7 @@ use std::{
 
 use flate2::{Compression, GzBuilder, read::GzDecoder};
 
-use crate::plugin::MAX_FILE;
+use crate::{plugin::MAX_FILE, text::Show as _};
 
 /// The most entries in an archive, and the most bytes of all together.
 const MOST_ENTRIES: usize = 256;
@@ -57,7 +57,7 @@ pub(super) fn read(path: &Path) -> Result<BTreeMap<String, Vec<u8>>, String> {
             return Err(format!("holds {}", too_large(total, i + 1)));
         }
         let name = entry.path().map_err(unreadable)?.into_owned();
-        let shown = name.display();
+        let shown = name.shown();
         if kind.is_gnu_longname()
             || kind.is_gnu_longlink()
             || kind.is_pax_local_extensions()

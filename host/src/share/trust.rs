@@ -9,6 +9,7 @@ use super::{
 use crate::{
     config::{Policy, Trust},
     plugin::PluginFile,
+    text::Show as _,
 };
 
 /// Refuses a file that a lock beside or above the config pins otherwise for what the config asked, and one that does not
@@ -23,7 +24,7 @@ pub fn allow(file: &PluginFile, asked: &str, trust: &Trust, config: Option<&Path
         Policy::Any => Ok(()),
         Policy::Locked if pinned => Ok(()),
         Policy::Locked => {
-            let paths: Vec<String> = locks.iter().map(|lock| format!("`{}`", lock.path.display())).collect();
+            let paths: Vec<String> = locks.iter().map(|lock| format!("`{}`", lock.path.shown())).collect();
             Err(ShareError::NotPinned {
                 name: file.manifest.name.clone(),
                 file: file.path.clone(),
@@ -49,7 +50,7 @@ fn signed(file: &PluginFile, keys: &[String]) -> Result<(), ShareError> {
         Signed::Wrong(what) => what,
         Signed::Not | Signed::Unchecked => format!(
             "is not signed: there is no `{}`; trust.policy = \"signed\" asks for one",
-            signature::beside(&file.path).display()
+            signature::beside(&file.path).shown()
         ),
     };
     Err(ShareError::Unsigned { name: file.manifest.name.clone(), file: file.path.clone(), what })

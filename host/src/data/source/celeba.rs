@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{Labels, Opened, Split, folder::Files, is_image};
-use crate::data::DataError;
+use crate::{data::DataError, text::Show as _};
 
 const IMAGES: &str = "img_align_celeba";
 const ATTRIBUTES: &str = "list_attr_celeba.txt";
@@ -67,7 +67,7 @@ pub(super) fn open(
         };
         if let Some(image) = images.iter().find(|image| !of.contains_key(&name(image))) {
             let without = images.iter().filter(|image| !of.contains_key(&name(image))).count();
-            let (image, all) = (image.display(), images.len());
+            let (image, all) = (image.shown(), images.len());
             let what = format!(
                 "{without} of the {all} images have no row in it, the first of them {image}; fetch the list again"
             );
@@ -141,7 +141,7 @@ fn labels(file: &Path, attribute: &str, images: &[PathBuf]) -> Result<Labels, Da
     let mut of = Vec::with_capacity(images.len());
     for image in images {
         let label = by_name.get(name(image).as_str()).copied();
-        of.push(label.ok_or_else(|| wrong(format!("{} has no row in it; fetch the list again", image.display())))?);
+        of.push(label.ok_or_else(|| wrong(format!("{} has no row in it; fetch the list again", image.shown())))?);
     }
     Ok(Labels { of, names: vec![format!("not {attribute}"), attribute.to_owned()], why_none: None })
 }

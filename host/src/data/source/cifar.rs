@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{Content, Labels, Opened, Samples, Split};
-use crate::data::DataError;
+use crate::{data::DataError, text::Show as _};
 
 const SIDE: usize = 32;
 const AREA: usize = SIDE * SIDE;
@@ -118,7 +118,7 @@ impl Samples for Cifar {
 
     fn name(&self, index: usize) -> String {
         let (file, byte) = self.places[index];
-        format!("{}, byte {byte}", self.files[file].0.display())
+        format!("{}, byte {byte}", self.files[file].0.shown())
     }
 
     fn read(&self, index: usize, buffer: &mut Vec<u8>) -> Result<Content, String> {

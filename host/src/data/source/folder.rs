@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{Content, Labels, Opened, Samples, is_image};
-use crate::data::DataError;
+use crate::{data::DataError, text::Show as _};
 
 const JSON: &str = "dataset.json";
 
@@ -64,7 +64,7 @@ impl Samples for Files {
     }
 
     fn name(&self, index: usize) -> String {
-        self.0[index].display().to_string()
+        self.0[index].shown().to_string()
     }
 
     fn bytes(&self, index: usize) -> u64 {

@@ -9,7 +9,10 @@ use std::{
 use flate2::bufread::GzDecoder;
 
 use super::{Content, Labels, Opened, Samples, Split};
-use crate::data::{DataError, MOST_BYTES, Transform};
+use crate::{
+    data::{DataError, MOST_BYTES, Transform},
+    text::Show as _,
+};
 
 /// The digits that ship with Tandem: MNIST's test split (see `assets/digits/NOTICE.md`).
 const DIGITS: (&[u8], &[u8]) = (
@@ -89,8 +92,8 @@ pub(super) fn open(
     let of_images = parse_labels(reader(path)?, path)?;
     if of_images.len() != found.images.count {
         return Err(DataError::LabelCount {
-            images: images.display().to_string(),
-            labels: path.display().to_string(),
+            images: images.shown().to_string(),
+            labels: path.shown().to_string(),
             expected: found.images.count,
             found: of_images.len(),
         });
@@ -118,7 +121,7 @@ impl Samples for Idx {
     }
 
     fn name(&self, index: usize) -> String {
-        format!("{}, image {index}", self.path.display())
+        format!("{}, image {index}", self.path.shown())
     }
 
     fn read(&self, index: usize, buffer: &mut Vec<u8>) -> Result<Content, String> {

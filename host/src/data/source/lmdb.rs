@@ -10,7 +10,7 @@ use std::{
 };
 
 use super::{Content, Labels, Opened, Samples};
-use crate::data::DataError;
+use crate::{data::DataError, text::Show as _};
 
 const MAGIC: u32 = 0xBEEF_C0DE;
 const VERSION: u32 = 1;
@@ -211,7 +211,7 @@ impl Samples for Lmdb {
     }
 
     fn name(&self, index: usize) -> String {
-        format!("{}, key {}", self.path.display(), String::from_utf8_lossy(&self.values[index].key))
+        format!("{}, key {}", self.path.shown(), String::from_utf8_lossy(&self.values[index].key))
     }
 
     fn bytes(&self, index: usize) -> u64 {

@@ -21,6 +21,7 @@ use sha2::{Digest, Sha256};
 pub(super) use labels::Labels;
 
 use super::{DataError, Transform, picture::Picture};
+use crate::text::Show as _;
 
 /// Which images a data set has been divided into.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -187,14 +188,14 @@ impl Source {
 
     /// What the source is, in words: for messages and a cache's description.
     pub fn describe(&self) -> String {
-        let at = |kind: &str, path: &Path| format!("{kind} {}", path.display());
-        let half = |kind: &str, path: &Path, split: Split| format!("{kind} {} ({})", path.display(), split.name());
+        let at = |kind: &str, path: &Path| format!("{kind} {}", path.shown());
+        let half = |kind: &str, path: &Path, split: Split| format!("{kind} {} ({})", path.shown(), split.name());
         let turned = |transposed: bool| if transposed { ", transposed" } else { "" };
         match self {
             Self::Digits => "digits".into(),
             Self::Mnist { folder, split, transposed } => half("mnist", folder, *split) + turned(*transposed),
             Self::Idx { images, labels, transposed } => {
-                let labels = labels.as_ref().map_or_else(String::new, |l| format!(" with {}", l.display()));
+                let labels = labels.as_ref().map_or_else(String::new, |l| format!(" with {}", l.shown()));
                 at("mnist", images) + &labels + turned(*transposed)
             }
             Self::Cifar10 { path, split } => half("cifar10", path, *split),
@@ -249,7 +250,7 @@ impl Source {
             let root = self.path().canonicalize().map_err(failed(self.path()))?;
             hash.update(root.as_os_str().as_encoded_bytes());
             // The rest of the description, without the path as it was written.
-            hash.update(self.describe().replace(&self.path().display().to_string(), ""));
+            hash.update(self.describe().replace(&self.path().shown().to_string(), ""));
         }
         for file in files {
             let facts = fs::metadata(file).map_err(failed(file))?;

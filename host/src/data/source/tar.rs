@@ -9,7 +9,7 @@ use std::{
 };
 
 use super::{Content, Labels, Opened, Samples, is_image};
-use crate::data::DataError;
+use crate::{data::DataError, text::Show as _};
 
 /// The file itself, or the tar files of a folder in the order of their names.
 pub(super) fn files(path: &Path) -> Result<Vec<PathBuf>, DataError> {
@@ -125,7 +125,7 @@ impl Samples for Tar {
 
     fn name(&self, index: usize) -> String {
         let Entry { shard, name, .. } = &self.entries[index];
-        format!("{}, entry {name}", self.shards[*shard].0.display())
+        format!("{}, entry {name}", self.shards[*shard].0.shown())
     }
 
     fn bytes(&self, index: usize) -> u64 {

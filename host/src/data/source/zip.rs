@@ -11,7 +11,7 @@ use std::{
 use ::zip::ZipArchive;
 
 use super::{Content, Labels, Opened, Samples, is_image};
-use crate::data::DataError;
+use crate::{data::DataError, text::Show as _};
 
 /// An image file beyond this is none.
 const MOST_BYTES: u64 = 1 << 30;
@@ -145,7 +145,7 @@ impl Samples for Zip {
     }
 
     fn name(&self, index: usize) -> String {
-        format!("{}, entry {}", self.path.display(), self.entries[index].0)
+        format!("{}, entry {}", self.path.shown(), self.entries[index].0)
     }
 
     fn read(&self, index: usize, buffer: &mut Vec<u8>) -> Result<Content, String> {

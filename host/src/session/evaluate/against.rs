@@ -11,6 +11,7 @@ use crate::{
     config::{Data, DataKind, Sources},
     data::{Dataset, Source, Spec},
     run::RunDir,
+    text::Show as _,
 };
 
 /// The size of a data set that says none, until it is known what is measured against it.
@@ -118,7 +119,7 @@ fn part(source: &Source) -> (String, Vec<&str>) {
 }
 
 fn last(path: &Path) -> String {
-    path.file_name().map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned())
+    path.file_name().map_or_else(|| path.shown().to_string(), |name| name.to_string_lossy().into_owned())
 }
 
 #[cfg(test)]

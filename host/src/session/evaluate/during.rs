@@ -20,6 +20,7 @@ use crate::{
     data::Dataset,
     metrics::{Figure, MNIST_CLASSIFIER, Metric, Record},
     run::TrainingRun,
+    text::Show as _,
     train::{Cost, Trainer, Way},
 };
 
@@ -120,7 +121,7 @@ impl Evaluations {
     ) -> Result<Self, SessionError> {
         let wanted = &config.evaluate;
         let damaged = |e: serde_json::Error| {
-            SessionError::Stored(format!("{}/evaluations.jsonl is damaged: {e}", run.path().display()))
+            SessionError::Stored(format!("{}/evaluations.jsonl is damaged: {e}", run.path().shown()))
         };
         let past: Result<_, _> = run.evaluations()?.into_iter().map(serde_json::from_value).collect();
         let evaluations = Self {
@@ -148,7 +149,7 @@ impl Evaluations {
                 "key `evaluate.keep_best` cannot compare `{now}` with `{}`, which {} has; go on with the [evaluate] table as \
                  it was, or without `keep_best`",
                 then.name,
-                run.path().join("evaluations.jsonl").display()
+                run.path().join("evaluations.jsonl").shown()
             )))
         })
     }

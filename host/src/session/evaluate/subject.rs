@@ -4,7 +4,10 @@
 use std::path::Path;
 
 use super::{SessionError, images::as_is};
-use crate::data::{Crop, Dataset, OfSize, Source, Spec, Transform, sizes};
+use crate::{
+    data::{Crop, Dataset, OfSize, Source, Spec, Transform, sizes},
+    text::Show as _,
+};
 
 /// Images to evaluate.
 #[derive(Debug, Clone)]
@@ -33,7 +36,7 @@ impl Subject {
             return Err(SessionError::Evaluation(format!(
                 "{} holds images of {own}x{own}, and the real ones are {size}x{size}; prepare it again with \
                  data.image_size = {size}, or name what it was made from",
-                path.display()
+                path.shown()
             )));
         }
         let spec = Spec::new(Source::Cache(path.to_owned()), transform);
@@ -62,7 +65,7 @@ impl Subject {
             (None, None, _) => {
                 return Err(SessionError::Evaluation(format!(
                     "none of the {count} images of {} can be read",
-                    source.path().display()
+                    source.path().shown()
                 )));
             }
         };
