@@ -202,6 +202,16 @@ unsafe extern "C" {
     pub(crate) safe fn tandem_ext_elu(input: TensorRef<'_>, alpha: f64, out: &mut Out) -> Status;
     pub(crate) safe fn tandem_ext_softplus(input: TensorRef<'_>, threshold: f64, out: &mut Out) -> Status;
 
+    // group_norm.cpp
+    pub(crate) safe fn tandem_ext_group_norm(
+        input: TensorRef<'_>,
+        groups: i64,
+        weight: TensorRef<'_>,
+        bias: TensorRef<'_>,
+        eps: f64,
+        out: &mut Out,
+    ) -> Status;
+
     // pivot.cpp
     pub(crate) safe fn tandem_ext_conv(
         input: TensorRef<'_>,

@@ -12,6 +12,7 @@ mod cuda_graph;
 mod error;
 mod ffi;
 mod generator;
+mod norm;
 mod op_trace;
 mod optim;
 mod pivot;
@@ -23,6 +24,7 @@ pub use cuda::{keep_freed_memory, open_cuda, return_freed_memory, use_determinis
 pub use cuda_graph::{CudaGraph, cuda_graphs_are_built, cuda_graphs_are_open, cuda_peak_bytes};
 pub use error::TorchError;
 pub use generator::{Generator, generator_state, set_generator_state};
+pub use norm::group_norm;
 pub use op_trace::trace_ops;
 pub use optim::{Adam, RmsProp, Sgd, all_finite, clamp_all, ema_update, fused_adam, rmsprop, sgd};
 pub use pivot::{
