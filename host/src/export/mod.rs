@@ -24,6 +24,16 @@ pub use weights::Weights;
 
 use tandem_plugin_api::{Gan, Network};
 
+/// A number as frameworks keep it that compute in float32, where the host has float64: what would become zero or infinite is
+/// no longer the same network.
+fn float32(what: &str, value: f64) -> Result<f32, String> {
+    let narrow = value as f32;
+    if narrow.is_finite() && (narrow.is_normal() || value == 0.0) {
+        return Ok(narrow);
+    }
+    Err(format!("it keeps `{what}` as a float32, which cannot hold {value:e}"))
+}
+
 /// Which of a GAN's networks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Target {

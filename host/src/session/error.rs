@@ -156,6 +156,7 @@ impl SessionError {
                         | ExportError::Misfit { .. }
                         | ExportError::Values { .. }
                         | ExportError::Pickled { .. }
+                        | ExportError::NoStateDict { .. }
                 )
         ) || matches!(
             self,

@@ -20,6 +20,7 @@ mod prepare;
 mod progress;
 mod sample;
 mod settings;
+mod state_dict;
 mod training;
 
 pub use arrays::to_array;
@@ -35,4 +36,5 @@ pub use prepare::{Prepared, find_plugin, options, prepare, prepare_for, read_def
 pub use progress::Progress;
 pub use sample::{Film, Sampler, Samples, Weights, strip};
 pub use settings::settings;
+pub use state_dict::state_dict;
 pub use training::{End, Training, Watch};
