@@ -8,6 +8,7 @@ pub mod data;
 pub mod export;
 mod folders;
 pub mod image;
+mod json;
 pub mod metrics;
 pub mod network;
 pub mod plugin;

@@ -80,6 +80,7 @@ fn defined(arguments: &Check, path: &Path, draw: &Draw) -> anyhow::Result<Outcom
 
 fn one(arguments: &Check, name: &str, plugin_path: &[PathBuf], draw: &Draw) -> anyhow::Result<Outcome> {
     let file = plugins::find(name, plugin_path)?;
+    plugins::allow(&file, name)?;
     let first = plugins::declare(&file, &arguments.subject, &[])?;
     if let Some(path) = &arguments.dump {
         dump(draw, &first, &file.manifest.name, path)?;
@@ -168,8 +169,9 @@ fn shown(outcome: &Outcome) -> String {
             table.row([format!("  {}", g.strategy), g.scores.into(), error(g.discriminator), error(g.generator)]);
         }
         let d = &report.derivatives;
+        let state = d.state.as_ref().map_or_else(String::new, |name| format!(" (worst: `{}`)", name.shown()));
         text += &format!(
-            "{table}  finite differences: losses {:.1e}, states {:.1e}, networks {:.1e}, terms of D alone {:.1e}\n",
+            "{table}  finite differences: losses {:.1e}, states {:.1e}{state}, networks {:.1e}, terms of D alone {:.1e}\n",
             d.losses, d.states, d.networks, d.terms
         );
     }

@@ -31,6 +31,7 @@ pub(super) fn run(arguments: &Inspect, plugin_path: &[PathBuf]) -> anyhow::Resul
     if (is_file(&arguments.plugin) || is_installed(&file.path)) && !arguments.run {
         return unasked(&file, arguments.subject.json);
     }
+    plugins::allow(&file, &arguments.plugin)?;
     let gan = plugins::declare(&file, &arguments.subject, &[])?;
     let manifest = &file.manifest;
     if arguments.subject.json {

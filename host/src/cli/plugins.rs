@@ -10,8 +10,9 @@ use tandem_plugin_api::{
 
 use super::{arguments::Subject, print, table::Table};
 use crate::{
+    config,
     plugin::{PluginFile, SearchPath},
-    session,
+    session, share,
     text::Show as _,
 };
 
@@ -49,6 +50,11 @@ pub(super) fn list(plugin_path: &[PathBuf], as_json: bool) -> anyhow::Result<()>
 /// The file of a plugin.
 pub(super) fn find(name: &str, plugin_path: &[PathBuf]) -> anyhow::Result<PluginFile> {
     Ok(SearchPath::new(plugin_path).find(name)?)
+}
+
+/// Refuses a plugin that the environment's policy does not let anybody ask, for commands that no configuration has a say in.
+pub(super) fn allow(file: &PluginFile, asked: &str) -> anyhow::Result<()> {
+    Ok(share::allow(file, asked, &config::trust_of_environment()?, None)?)
 }
 
 /// What a plugin declares for the images and options on the command line.

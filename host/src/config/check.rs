@@ -7,6 +7,7 @@ use super::{
     ConfigError, Origin,
     keys::{self, Kind},
     layers::{Layer, describe},
+    trust,
     types::Device,
 };
 
@@ -16,6 +17,7 @@ pub(super) fn check(layer: &Layer) -> Result<(), ConfigError> {
 }
 
 fn check_setting(key: &str, value: &Value, origin: &Origin) -> Result<(), ConfigError> {
+    trust::check_lock(key, origin)?;
     if let Some(name) = key.strip_prefix("options.") {
         return check_option(key, name, value, origin);
     }

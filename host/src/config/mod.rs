@@ -10,6 +10,7 @@ mod identity;
 pub mod keys;
 mod layers;
 mod resolve;
+mod trust;
 mod types;
 
 #[cfg(test)]
@@ -21,6 +22,7 @@ pub use error::ConfigError;
 pub use identity::Difference;
 pub use layers::Origin;
 pub use resolve::{PluginChoice, PluginDefaults, Resolved};
+pub use trust::TrustChoice;
 pub use types::{
     Augment, Channels, Config, CriticBoost, Crop, Data, DataKind, Device, Evaluate, Optimizer, Policy, Precision,
     Schedule, Span, Split, Stages, Strategy, Trust,
@@ -58,7 +60,12 @@ impl Sources {
         let merged = self.merged(None);
         require_plugin(&merged)?;
         merged.check_data()?;
-        merged.extract()
+        Ok(PluginChoice { trust: TrustChoice::of(&merged)?, ..merged.extract()? })
+    }
+
+    /// What must be shown of code that the configuration reaches.
+    pub fn trust(&self) -> Result<TrustChoice, ConfigError> {
+        TrustChoice::of(&self.merged(None))
     }
 
     /// The data alone; no plugin need be named.
@@ -113,6 +120,12 @@ fn require_plugin(merged: &Merged) -> Result<(), ConfigError> {
 /// Whether an environment variable that begins with `TANDEM_` is no setting.
 pub fn is_reserved(variable: &str) -> bool {
     layers::RESERVED.contains(&variable)
+}
+
+/// What the environment asks of a plugin's file that no configuration names; its other settings do not matter.
+pub fn trust_of_environment() -> Result<TrustChoice, ConfigError> {
+    let variables = environment().into_iter().filter(|(name, _)| name.starts_with("TANDEM_TRUST__"));
+    Sources::load(None, variables, &[])?.trust()
 }
 
 /// This process's environment, for [`Sources::load`]: the variables that begin with `TANDEM_`. What is not Unicode

@@ -10,7 +10,8 @@ use figment::{
 use toml::{Table, Value};
 
 use super::{
-    Augment, Config, ConfigError, CriticBoost, Data, DataKind, Evaluate, Optimizer, Origin, Schedule, Stages, Trust,
+    Augment, Config, ConfigError, CriticBoost, Data, DataKind, Evaluate, Optimizer, Origin, Schedule, Stages,
+    TrustChoice,
     keys::{self},
     layers::{Layer, Setting, flatten, literal},
 };
@@ -81,8 +82,8 @@ pub struct PluginChoice {
     /// The data, whose facts a plugin is told.
     pub data: Data,
     /// Whether this plugin's file may be asked.
-    #[serde(default)]
-    pub trust: Trust,
+    #[serde(skip)]
+    pub trust: TrustChoice,
 }
 
 /// The data, whatever else is said.

@@ -439,12 +439,16 @@ pub struct Trust {
     /// Minisign public keys, for [`Policy::Signed`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub keys: Vec<String>,
+    /// A lock file of whoever runs Tandem. It is no config's word, so no run's config tells it.
+    #[serde(default, skip_serializing)]
+    pub lock: Option<PathBuf>,
 }
 
 impl Trust {
-    /// Whether nothing is asked for.
+    /// Whether a config need not tell it.
     pub fn is_default(&self) -> bool {
-        *self == Self::default()
+        let Self { policy, keys, lock: _ } = self;
+        *policy == Policy::default() && keys.is_empty()
     }
 }
 

@@ -11,11 +11,16 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::{ShareError, place};
-use crate::plugin::{self, PluginFile, TARGET};
+use super::{ShareError, place, read_at_most};
+use crate::{
+    plugin::{self, PluginFile, TARGET},
+    text::Show as _,
+};
 
 const NAME: &str = "tandem.lock";
 const FORMAT: u32 = 1;
+/// The most bytes of one: some thousand pins.
+const MOST: u64 = 1 << 20;
 const HEAD: &str = "# Which plugin files these configs were used with; made by `tandem plugin lock`. Commit it.\n\n";
 
 /// One plugin's file for one target.
@@ -50,6 +55,23 @@ struct Document {
     plugin: Vec<Pin>,
 }
 
+impl Document {
+    /// That every pin is one and pins one file: of two for the same, a reader could take either.
+    fn check(&self) -> Result<(), String> {
+        for (i, pin) in self.plugin.iter().enumerate() {
+            let asked = pin.asked().shown();
+            if pin.sha256.len() != 64 || !pin.sha256.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
+                return Err(format!("the sha256 of `{asked}` is not 64 digits of small hexadecimal"));
+            }
+            let same = |other: &Pin| (other.asked(), &other.target) == (pin.asked(), &pin.target);
+            if self.plugin[..i].iter().any(same) {
+                return Err(format!("it pins `{asked}` for {} twice", pin.target.shown()));
+            }
+        }
+        Ok(())
+    }
+}
+
 /// A lock file.
 #[derive(Debug)]
 pub struct Lock {
@@ -65,14 +87,25 @@ impl Lock {
         let read = |error| ShareError::Read { path: config.to_owned(), error };
         let named = std::path::absolute(config).map_err(read)?;
         let real = fs::canonicalize(config).unwrap_or_else(|_| named.clone());
-        let nearest = |config: &Path| config.ancestors().skip(1).map(|f| f.join(NAME)).find(|path| path.exists());
+        let nearest = |config: &Path| {
+            config.ancestors().skip(1).map(|f| f.join(NAME)).find(|path| path.symlink_metadata().is_ok())
+        };
         let mut found: Vec<PathBuf> = [nearest(&named), nearest(&real)].into_iter().flatten().collect();
         found.dedup_by_key(|path| fs::canonicalize(&*path).unwrap_or_else(|_| path.clone()));
-        found.into_iter().map(Self::open).collect()
+        found.iter().map(|path| Self::existing(path)).collect()
     }
 
-    /// The lock files that [`Lock::for_config`] finds, or a new one beside the config's real file.
-    pub fn for_config_or_new(config: &Path) -> Result<Vec<Self>, ShareError> {
+    /// The lock that somebody named or put there: one that is not there, as a link may lead nowhere, would pin nothing.
+    pub(super) fn existing(path: &Path) -> Result<Self, ShareError> {
+        if path.exists() { Self::open(path) } else { Err(ShareError::NoLock(path.to_owned())) }
+    }
+
+    /// The lock files to write for a config: the user's own, if one is named, else those that [`Lock::for_config`] finds, or a
+    /// new one beside the config's real file.
+    pub fn to_write(config: &Path, own: Option<&Path>) -> Result<Vec<Self>, ShareError> {
+        if let Some(own) = own {
+            return Ok(vec![Self::open(own)?]);
+        }
         let found = Self::for_config(config)?;
         if !found.is_empty() {
             return Ok(found);
@@ -82,13 +115,15 @@ impl Lock {
         Ok(vec![Self { path: real.with_file_name(NAME), pins: Vec::new() }])
     }
 
-    fn open(path: PathBuf) -> Result<Self, ShareError> {
-        let text = match fs::read_to_string(&path) {
+    /// The lock of this path; without a pin where there is none yet.
+    fn open(path: &Path) -> Result<Self, ShareError> {
+        let path = path.to_owned();
+        let text = match read_at_most(&path, MOST) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self { path, pins: Vec::new() }),
             Err(error) => return Err(ShareError::Read { path, error }),
         };
-        let document: Document = match toml::from_str(&text) {
+        let document: Document = match toml::from_slice(&text) {
             Ok(document) => document,
             Err(error) => return Err(ShareError::BadLock { path, what: error.to_string().trim().replace('\n', " ") }),
         };
@@ -96,7 +131,10 @@ impl Lock {
             let what = format!("its format is {}, this tandem knows {FORMAT}", document.format);
             return Err(ShareError::BadLock { path, what });
         }
-        Ok(Self { path, pins: document.plugin })
+        match document.check() {
+            Ok(()) => Ok(Self { path, pins: document.plugin }),
+            Err(what) => Err(ShareError::BadLock { path, what }),
+        }
     }
 
     /// Pins the file that a config got for what it asked, in place of what was pinned for that, which is returned.
@@ -221,7 +259,7 @@ mod tests {
         fs::write(at("real/x.toml"), "").unwrap();
         std::os::unix::fs::symlink(at("real/x.toml"), at("links/x.toml")).unwrap();
         let found = || Lock::for_config(&at("links/x.toml")).unwrap().into_iter().map(|lock| lock.path);
-        let new = Lock::for_config_or_new(&at("links/x.toml")).unwrap();
+        let new = Lock::to_write(&at("links/x.toml"), None).unwrap();
         assert_eq!(new[0].path, fs::canonicalize(at("real")).unwrap().join(NAME));
         new[0].save().unwrap();
         assert_eq!(found().count(), 1);
@@ -256,12 +294,28 @@ mod tests {
     fn what_is_no_lock_is_named() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(NAME);
-        for (text, what) in
-            [("format = 2", "its format is 2"), ("plugin = 3", "no lock file"), ("\u{1}", "no lock file")]
-        {
+        let pin = |asked: &str, sum: &str| {
+            let asked = if asked.is_empty() { String::new() } else { format!("asked = \"{asked}\"\n") };
+            format!("[[plugin]]\n{asked}name = \"x\"\nversion = \"1.0.0\"\ntarget = \"t\"\nsha256 = \"{sum}\"\n")
+        };
+        let (zeros, ones) = ("0".repeat(64), "1".repeat(64));
+        let two = |a: &str, b: &str| format!("format = 1\n{}{}", pin(a, &zeros), pin(b, &ones));
+        for (text, what) in [
+            ("format = 2".to_owned(), "its format is 2"),
+            ("plugin = 3".into(), "no lock file"),
+            ("\u{1}".into(), "no lock file"),
+            (two("y", "y"), "it pins `y` for t twice"),
+            (two("x", ""), "it pins `x` for t twice"),
+            (format!("format = 1\n{}", pin("y", &"A".repeat(64))), "the sha256 of `y` is not 64 digits"),
+            (format!("format = 1\n{}name = \"z\"\n", pin("y", &zeros)), "no lock file"),
+        ] {
             fs::write(&path, text).unwrap();
-            let said = Lock::open(path.clone()).unwrap_err().to_string();
+            let said = Lock::open(&path).unwrap_err().to_string();
             assert!(said.contains(what) && said.contains(NAME), "{said}");
         }
+        fs::write(&path, two("y", "z")).unwrap();
+        assert_eq!(Lock::open(&path).unwrap().pins.len(), 2);
+        fs::File::create(&path).unwrap().set_len(MOST + 1).unwrap();
+        assert!(Lock::open(&path).unwrap_err().to_string().contains("it has more than"));
     }
 }
