@@ -68,6 +68,16 @@ impl Sources {
         Ok(merged.extract::<resolve::DataChoice>()?.data)
     }
 
+    /// What may be run; no plugin need be named.
+    pub fn trust(&self) -> Result<Trust, ConfigError> {
+        Ok(self.merged(None).extract::<resolve::TrustChoice>()?.trust)
+    }
+
+    /// The extractor that is named, if one is.
+    pub fn extractor(&self) -> Option<String> {
+        self.merged(None).get("evaluate.extractor")?.as_str().map(str::to_owned)
+    }
+
     /// The configuration, given what the plugin recommends for the chosen mode.
     pub fn resolve(&self, defaults: &PluginDefaults) -> Result<Resolved, ConfigError> {
         let plugin = defaults.layer()?;

@@ -91,6 +91,13 @@ pub(super) struct DataChoice {
     pub(super) data: Data,
 }
 
+/// What may be run, whatever else is said.
+#[derive(Debug, serde::Deserialize)]
+pub(super) struct TrustChoice {
+    #[serde(default)]
+    pub(super) trust: Trust,
+}
+
 /// The resolved configuration and where each of its values comes from.
 #[derive(Debug, Clone)]
 pub struct Resolved {

@@ -32,6 +32,8 @@ pub struct Prepared {
     pub plugin: PluginRecord,
     /// The data set.
     pub dataset: Dataset,
+    /// The config's file, whose locks hold for what it names.
+    pub file: Option<PathBuf>,
 }
 
 impl Prepared {
@@ -48,7 +50,8 @@ pub fn prepare(sources: &Sources, plugin_path: &[PathBuf]) -> Result<Prepared, S
     let dataset = super::data::open(&choice.data)?;
     let gan = plugin.declare(images(&dataset), &options(&choice.options)?)?;
     let (resolved, gan) = prepare_for(sources, &plugin, gan, choice.stages)?;
-    Ok(Prepared { definition: to_json(&gan)?, plugin: record(&plugin), resolved, gan, dataset })
+    let file = sources.file().map(Path::to_owned);
+    Ok(Prepared { definition: to_json(&gan)?, plugin: record(&plugin), resolved, gan, dataset, file })
 }
 
 /// The file of the plugin that a config chooses, if the config's trust and lock allow it.

@@ -16,7 +16,8 @@ use crate::plugin::{self, PluginFile, TARGET};
 
 const NAME: &str = "tandem.lock";
 const FORMAT: u32 = 1;
-const HEAD: &str = "# Which plugin files these configs were used with; made by `tandem plugin lock`. Commit it.\n\n";
+const HEAD: &str =
+    "# Which plugin and extractor files these configs were used with; made by `tandem plugin lock`. Commit it.\n\n";
 
 /// One plugin's file for one target.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,12 +43,25 @@ impl Pin {
     }
 }
 
+/// One extractor's file. It is no target's: its code is TorchScript.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ExtractorPin {
+    /// The file that configs name, as seen from the lock file's folder.
+    pub asked: String,
+    /// The SHA-256 of the file, in hexadecimal.
+    pub sha256: String,
+}
+
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Document {
     format: u32,
     #[serde(default)]
     plugin: Vec<Pin>,
+    /// A reader that does not know these refuses the file, as it could not hold what is pinned here.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    extractor: Vec<ExtractorPin>,
 }
 
 /// A lock file.
@@ -56,6 +70,7 @@ pub struct Lock {
     /// The file.
     pub path: PathBuf,
     pins: Vec<Pin>,
+    extractors: Vec<ExtractorPin>,
 }
 
 impl Lock {
@@ -79,13 +94,15 @@ impl Lock {
         }
         let read = |error| ShareError::Read { path: config.to_owned(), error };
         let real = fs::canonicalize(config).map_err(read)?;
-        Ok(vec![Self { path: real.with_file_name(NAME), pins: Vec::new() }])
+        Ok(vec![Self { path: real.with_file_name(NAME), pins: Vec::new(), extractors: Vec::new() }])
     }
 
     fn open(path: PathBuf) -> Result<Self, ShareError> {
         let text = match fs::read_to_string(&path) {
             Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self { path, pins: Vec::new() }),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Ok(Self { path, pins: Vec::new(), extractors: Vec::new() });
+            }
             Err(error) => return Err(ShareError::Read { path, error }),
         };
         let document: Document = match toml::from_str(&text) {
@@ -96,7 +113,7 @@ impl Lock {
             let what = format!("its format is {}, this tandem knows {FORMAT}", document.format);
             return Err(ShareError::BadLock { path, what });
         }
-        Ok(Self { path, pins: document.plugin })
+        Ok(Self { path, pins: document.plugin, extractors: document.extractor })
     }
 
     /// Pins the file that a config got for what it asked, in place of what was pinned for that, which is returned.
@@ -119,9 +136,24 @@ impl Lock {
         old
     }
 
+    /// Pins an extractor's file, in place of what was pinned for that path, which is returned.
+    pub fn pin_extractor(&mut self, file: &Path, sha256: &str) -> Option<ExtractorPin> {
+        let asked = self.way_to(file);
+        let old = self.extractors.iter().position(|pin| pin.asked == asked).map(|at| self.extractors.remove(at));
+        self.extractors.push(ExtractorPin { asked, sha256: sha256.to_owned() });
+        self.extractors.sort_by(|a, b| a.asked.cmp(&b.asked));
+        old
+    }
+
+    /// The pin of an extractor's file, if there is one.
+    pub(super) fn extractor(&self, file: &Path) -> Option<&ExtractorPin> {
+        let asked = self.way_to(file);
+        self.extractors.iter().find(|pin| pin.asked == asked)
+    }
+
     /// Writes it to its path.
     pub fn save(&self) -> Result<(), ShareError> {
-        let document = Document { format: FORMAT, plugin: self.pins.clone() };
+        let document = Document { format: FORMAT, plugin: self.pins.clone(), extractor: self.extractors.clone() };
         let text = toml::to_string(&document)
             .map_err(|e| ShareError::BadLock { path: self.path.clone(), what: e.to_string() })?;
         place(&self.path, format!("{HEAD}{text}").as_bytes())
@@ -163,7 +195,12 @@ impl Lock {
         if !plugin::is_file(asked) {
             return asked.to_owned();
         }
-        let (file, lock) = (settled(Path::new(asked)), settled(&self.path));
+        self.way_to(Path::new(asked))
+    }
+
+    /// A file's path from this lock's folder.
+    fn way_to(&self, file: &Path) -> String {
+        let (file, lock) = (settled(file), settled(&self.path));
         let folder = lock.parent().unwrap_or(Path::new("/"));
         let common = file.components().zip(folder.components()).take_while(|(a, b)| a == b).count();
         if common <= 1 {
@@ -206,10 +243,12 @@ mod tests {
         fs::create_dir_all(config.parent().unwrap()).unwrap();
         assert!(Lock::for_config(&config).unwrap().is_empty());
         let pins = vec![pin(Some("a"), "a"), pin(Some("../x.so"), "b"), pin(None, "c")];
-        let lock = Lock { path: folder.path().join("a").join(NAME), pins };
+        let extractors = vec![ExtractorPin { asked: "x.pt".into(), sha256: "1".repeat(64) }];
+        let lock = Lock { path: folder.path().join("a").join(NAME), pins, extractors };
         lock.save().unwrap();
         let [found] = &Lock::for_config(&config).unwrap()[..] else { panic!("one lock") };
         assert_eq!((&found.path, &found.pins), (&lock.path, &lock.pins));
+        assert_eq!(found.extractors, lock.extractors);
     }
 
     #[test]
@@ -225,9 +264,9 @@ mod tests {
         assert_eq!(new[0].path, fs::canonicalize(at("real")).unwrap().join(NAME));
         new[0].save().unwrap();
         assert_eq!(found().count(), 1);
-        Lock { path: at("links").join(NAME), pins: Vec::new() }.save().unwrap();
+        Lock { path: at("links").join(NAME), pins: Vec::new(), extractors: Vec::new() }.save().unwrap();
         assert_eq!(found().count(), 2);
-        Lock { path: folder.path().join(NAME), pins: Vec::new() }.save().unwrap();
+        Lock { path: folder.path().join(NAME), pins: Vec::new(), extractors: Vec::new() }.save().unwrap();
         fs::remove_file(at("links").join(NAME)).unwrap();
         fs::remove_file(at("real").join(NAME)).unwrap();
         assert_eq!(found().count(), 1, "the same one for both");
@@ -239,7 +278,7 @@ mod tests {
         let at = |name: &str| folder.path().join(name).display().to_string();
         fs::create_dir_all(at("configs/deep")).unwrap();
         fs::create_dir_all(at("target")).unwrap();
-        let lock = Lock { path: at("configs/tandem.lock").into(), pins: Vec::new() };
+        let lock = Lock { path: at("configs/tandem.lock").into(), pins: Vec::new(), extractors: Vec::new() };
         for (asked, kept) in [
             ("my-gan", "my-gan"),
             (&*at("configs/gan.so"), "./gan.so"),

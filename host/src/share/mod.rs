@@ -5,6 +5,7 @@
 
 mod archive;
 mod error;
+mod extractor;
 mod install;
 mod lock;
 mod scaffold;
@@ -15,8 +16,9 @@ mod verify;
 
 pub use archive::{Archive, is_packed, pack};
 pub use error::ShareError;
+pub use extractor::allow_extractor;
 pub use install::{Before, Installed, install, remove};
-pub use lock::{Lock, Pin};
+pub use lock::{ExtractorPin, Lock, Pin};
 pub use scaffold::scaffold;
 pub use signature::{Signed, WithSignature};
 pub use trust::allow;
