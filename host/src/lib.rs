@@ -4,6 +4,7 @@ pub mod check;
 pub mod cli;
 pub mod compare;
 pub mod config;
+mod confined;
 pub mod data;
 pub mod export;
 mod folders;

@@ -4,7 +4,10 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::{metrics::Metric, plugin::COMMAND};
+use crate::{
+    metrics::{COMMAND as EXTRACT, Metric},
+    plugin::COMMAND,
+};
 
 /// Trains GANs that come in as plugins, in one stage or two.
 #[derive(Debug, Parser)]
@@ -71,6 +74,9 @@ pub(super) enum Command {
     /// For the host itself: a plugin's declaration in a process of its own.
     #[command(name = COMMAND, hide = true)]
     Declare,
+    /// For the host itself: an extractor in a process of its own.
+    #[command(name = EXTRACT, hide = true)]
+    Extract,
     /// For benches: train steps on demand, one JSON line for each number read from standard input.
     #[command(name = "__steps", hide = true)]
     Steps(Steps),

@@ -6,7 +6,7 @@ use anyhow::Context as _;
 
 use super::{arguments::Eval, device, print, progress::number, table::Table};
 use crate::{
-    config::Data,
+    config::{ConfigError, Data, Sources, TrustChoice, environment},
     metrics::{INCEPTION, MNIST_CLASSIFIER, fetch_inception},
     run::{Metadata, RunDir, write_arrays},
     session::{
@@ -22,9 +22,12 @@ pub(super) fn run(arguments: &Eval) -> anyhow::Result<()> {
     let run = RunDir::open(&arguments.subject).ok();
     let data = run.as_ref().map(|run| run.config().map(|config| config.data)).transpose()?;
     let against = against(arguments, data.clone())?;
+    let config = run.as_ref().map(|run| run.path().join("config.toml"));
     let plan = EvaluationPlan {
         extractor: extractor(arguments, &against)?,
         sum: arguments.sha256.clone(),
+        trust: trust(config.as_deref())?,
+        config,
         metrics: Some(arguments.metrics.clone()).filter(|metrics| !metrics.is_empty()),
         samples: arguments.samples as usize,
         batch: arguments.batch as usize,
@@ -64,6 +67,12 @@ fn against(arguments: &Eval, own: Option<Data>) -> Result<Against, SessionError>
             )))
         }
     }
+}
+
+/// What the run's config, if it is a run, and the user's environment ask of an extractor's file.
+fn trust(config: Option<&Path>) -> Result<TrustChoice, ConfigError> {
+    let variables = environment().into_iter().filter(|(name, _)| name.starts_with("TANDEM_TRUST__"));
+    Sources::load(config, variables, &[])?.trust()
 }
 
 /// The digits have an extractor of their own; for anything else it would measure nothing.

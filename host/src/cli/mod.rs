@@ -30,7 +30,7 @@ use arguments::{Arguments, Command, DataCommand, PluginCommand};
 use terminal::{print, say};
 
 use crate::{
-    plugin,
+    metrics, plugin,
     run::RunError,
     session::{SessionError, resolve_device},
 };
@@ -95,6 +95,7 @@ fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
             clap_complete::generate(shell, &mut Arguments::command(), "tandem", &mut std::io::stdout());
         }
         Command::Declare => plugin::serve().map_err(anyhow::Error::msg)?,
+        Command::Extract => metrics::serve().map_err(anyhow::Error::msg)?,
         Command::Steps(steps) => steps::run(&steps, path)?,
     }
     Ok(ExitCode::SUCCESS)

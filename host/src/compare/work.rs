@@ -217,6 +217,9 @@ fn free<'a>(job: &'a Job, asked: &impl Fn() -> u32, say: &impl Fn(Event<'a>)) ->
     Ok(true)
 }
 
+/// How the names of variables begin that say what may be run.
+const TRUST: &str = "TANDEM_TRUST__";
+
 fn spawn(job: &Job, settings: &Settings, resume: bool) -> Result<Child, CompareError> {
     let log = job.beside(LOG);
     let log = File::create(&log).map_err(CompareError::io("create", &log))?;
@@ -236,7 +239,13 @@ fn spawn(job: &Job, settings: &Settings, resume: bool) -> Result<Child, CompareE
         let cores = thread::available_parallelism().map_or(1, usize::from);
         command.args(["--set", &format!("threads={}", (cores / settings.workers.max(1)).max(1))]);
     }
-    // The plan says it all: what stands in this process's environment for its own runs is not meant for these.
+    // Last, so that it is the nearest: a plan, which may be anybody's, loosens nothing that the user's environment asks of what is run.
+    for (name, value) in config::environment() {
+        if let Some(key) = name.strip_prefix(TRUST) {
+            command.args(["--set", &format!("trust.{}={value}", key.to_lowercase())]);
+        }
+    }
+    // The plan says the rest: what stands in this process's environment for its own runs is not meant for these.
     for (name, _) in config::environment().iter().filter(|(name, _)| !config::is_reserved(name)) {
         command.env_remove(name);
     }

@@ -13,8 +13,15 @@ use super::{ConfigError, keys};
 use crate::text::Show as _;
 
 /// Environment variables that begin with `TANDEM_` and are no settings.
-pub(super) const RESERVED: &[&str] =
-    &["TANDEM_LOG", "TANDEM_PLUGIN_PATH", "TANDEM_PYTHON", "TANDEM_LIBTORCH", "TANDEM_PLUGIN_IN_PROCESS", "TANDEM_BIN"];
+pub(super) const RESERVED: &[&str] = &[
+    "TANDEM_LOG",
+    "TANDEM_PLUGIN_PATH",
+    "TANDEM_PYTHON",
+    "TANDEM_LIBTORCH",
+    "TANDEM_PLUGIN_IN_PROCESS",
+    "TANDEM_EXTRACTOR_IN_PROCESS",
+    "TANDEM_BIN",
+];
 const PREFIX: &str = "TANDEM_";
 
 /// Where a value was set.

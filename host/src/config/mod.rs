@@ -75,6 +75,11 @@ impl Sources {
         Ok(merged.extract::<resolve::DataChoice>()?.data)
     }
 
+    /// The extractor that is named, if one is.
+    pub fn extractor(&self) -> Option<String> {
+        self.merged(None).get("evaluate.extractor")?.as_str().map(str::to_owned)
+    }
+
     /// The configuration, given what the plugin recommends for the chosen mode.
     pub fn resolve(&self, defaults: &PluginDefaults) -> Result<Resolved, ConfigError> {
         let plugin = defaults.layer()?;

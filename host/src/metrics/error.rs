@@ -21,7 +21,7 @@ pub enum MetricsError {
     #[error("{0}")]
     Unknown(String),
     /// The extractor is not what it has to be.
-    #[error("extractor {name}: {what}")]
+    #[error("extractor {name}: {what}", name = name.shown())]
     Extractor {
         /// Its name or file.
         name: String,
@@ -78,5 +78,5 @@ pub(super) fn first_line(error: &TchError) -> String {
     let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     // An error inside TorchScript is a traceback, whose last words are the error.
     let told = lines.iter().rev().find(|line| line.contains("Error: "));
-    told.or(lines.first()).map_or_else(|| "it does not say why".to_owned(), |line| (*line).to_owned())
+    told.or(lines.first()).map_or_else(|| "it does not say why".to_owned(), |line| line.shown().to_string())
 }

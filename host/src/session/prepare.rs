@@ -11,7 +11,7 @@ use tandem_plugin_api::{
 
 use super::SessionError;
 use crate::{
-    config::{self, Config, ConfigError, PluginChoice, PluginDefaults, Resolved, Sources},
+    config::{self, Config, ConfigError, PluginChoice, PluginDefaults, Resolved, Sources, TrustChoice},
     data::Dataset,
     plugin::{PluginFile, SearchPath},
     run::PluginRecord,
@@ -32,6 +32,10 @@ pub struct Prepared {
     pub plugin: PluginRecord,
     /// The data set.
     pub dataset: Dataset,
+    /// The config's file, whose locks hold for what it names.
+    pub file: Option<PathBuf>,
+    /// What files that are code must show.
+    pub trust: TrustChoice,
 }
 
 impl Prepared {
@@ -48,7 +52,16 @@ pub fn prepare(sources: &Sources, plugin_path: &[PathBuf]) -> Result<Prepared, S
     let dataset = super::data::open(&choice.data)?;
     let gan = plugin.declare(images(&dataset), &options(&choice.options)?)?;
     let (resolved, gan) = prepare_for(sources, &plugin, gan, choice.stages)?;
-    Ok(Prepared { definition: to_json(&gan)?, plugin: record(&plugin), resolved, gan, dataset })
+    let file = sources.file().map(Path::to_owned);
+    Ok(Prepared {
+        definition: to_json(&gan)?,
+        plugin: record(&plugin),
+        resolved,
+        gan,
+        dataset,
+        file,
+        trust: choice.trust,
+    })
 }
 
 /// The file of the plugin that a config chooses, if the config's trust and lock allow it.

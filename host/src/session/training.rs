@@ -110,7 +110,8 @@ impl<'a> Training<'a> {
         };
         // Whatever can be wrong with the settings is found before a new run's directory is made: one that never began would be
         // in the way of the next try.
-        let evaluator = Evaluations::evaluator(&config, &prepared.dataset, device)?;
+        let evaluator =
+            Evaluations::evaluator(&config, prepared.file.as_deref(), &prepared.trust, &prepared.dataset, device)?;
         let batches = Batches::start(prepared.dataset, config.batch_size, position, device)?;
         let run = match begun {
             Some(run) => run,

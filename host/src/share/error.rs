@@ -46,6 +46,18 @@ pub enum ShareError {
         file.shown()
     )]
     Unsigned { name: String, file: PathBuf, what: String },
+    #[error(
+        "extractor `{}` is not the one that `{}` pins: {what}; nothing of it was run. Get the pinned file, or accept this one with `tandem plugin lock CONFIG`",
+        file.shown(), lock.shown()
+    )]
+    OtherExtractor { file: PathBuf, lock: PathBuf, what: String },
+    #[error(
+        "trust.policy = \"locked\": extractor `{}` is not pinned {where_not}, or give its SHA-256 to `tandem eval --sha256`",
+        file.shown()
+    )]
+    ExtractorNotPinned { file: PathBuf, where_not: String },
+    #[error("extractor `{}` {what}; nothing of it was run", file.shown())]
+    ExtractorUnsigned { file: PathBuf, what: String },
     #[error("archive `{}` {what}", path.shown())]
     Archive { path: PathBuf, what: String },
     #[error("cannot pack: {0}")]

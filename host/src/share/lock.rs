@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{ShareError, place, read_at_most};
 use crate::{
+    metrics::ExtractorFile,
     plugin::{self, PluginFile, TARGET},
     text::Show as _,
 };
@@ -21,7 +22,8 @@ const NAME: &str = "tandem.lock";
 const FORMAT: u32 = 1;
 /// The most bytes of one: some thousand pins.
 const MOST: u64 = 1 << 20;
-const HEAD: &str = "# Which plugin files these configs were used with; made by `tandem plugin lock`. Commit it.\n\n";
+const HEAD: &str =
+    "# Which plugin and extractor files these configs were used with; made by `tandem plugin lock`. Commit it.\n\n";
 
 /// One plugin's file for one target.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,12 +49,25 @@ impl Pin {
     }
 }
 
+/// One extractor's file. It is no target's: its code is TorchScript.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ExtractorPin {
+    /// The file that configs name, as seen from the lock file's folder.
+    pub asked: String,
+    /// The SHA-256 of the file, in hexadecimal.
+    pub sha256: String,
+}
+
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Document {
     format: u32,
     #[serde(default)]
     plugin: Vec<Pin>,
+    /// A reader that does not know these refuses the file, as it could not hold what is pinned here.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    extractor: Vec<ExtractorPin>,
 }
 
 impl Document {
@@ -78,6 +93,7 @@ pub struct Lock {
     /// The file.
     pub path: PathBuf,
     pins: Vec<Pin>,
+    extractors: Vec<ExtractorPin>,
 }
 
 impl Lock {
@@ -112,7 +128,7 @@ impl Lock {
         }
         let read = |error| ShareError::Read { path: config.to_owned(), error };
         let real = fs::canonicalize(config).map_err(read)?;
-        Ok(vec![Self { path: real.with_file_name(NAME), pins: Vec::new() }])
+        Ok(vec![Self { path: real.with_file_name(NAME), pins: Vec::new(), extractors: Vec::new() }])
     }
 
     /// The lock of this path; without a pin where there is none yet.
@@ -120,7 +136,9 @@ impl Lock {
         let path = path.to_owned();
         let text = match read_at_most(&path, MOST) {
             Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self { path, pins: Vec::new() }),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Ok(Self { path, pins: Vec::new(), extractors: Vec::new() });
+            }
             Err(error) => return Err(ShareError::Read { path, error }),
         };
         let document: Document = match toml::from_slice(&text) {
@@ -132,7 +150,7 @@ impl Lock {
             return Err(ShareError::BadLock { path, what });
         }
         match document.check() {
-            Ok(()) => Ok(Self { path, pins: document.plugin }),
+            Ok(()) => Ok(Self { path, pins: document.plugin, extractors: document.extractor }),
             Err(what) => Err(ShareError::BadLock { path, what }),
         }
     }
@@ -157,9 +175,36 @@ impl Lock {
         old
     }
 
+    /// Pins an extractor's file, in place of what was pinned for that path, which is returned.
+    pub fn pin_extractor(&mut self, file: &Path, sha256: &str) -> Option<ExtractorPin> {
+        let asked = self.way_to(file);
+        let old = self.extractors.iter().position(|pin| pin.asked == asked).map(|at| self.extractors.remove(at));
+        self.extractors.push(ExtractorPin { asked, sha256: sha256.to_owned() });
+        self.extractors.sort_by(|a, b| a.asked.cmp(&b.asked));
+        old
+    }
+
+    /// Whether an extractor's file is pinned; an error where another one is.
+    pub(super) fn check_extractor(&self, path: &Path, file: &ExtractorFile) -> Result<bool, ShareError> {
+        let Some(pin) = self.extractor(path) else { return Ok(false) };
+        if pin.sha256 == file.sha256 {
+            return Ok(true);
+        }
+        Err(ShareError::OtherExtractor {
+            file: path.to_owned(),
+            lock: self.path.clone(),
+            what: format!("pinned is sha256 {}, found {}", pin.sha256.shown(), file.sha256),
+        })
+    }
+
+    fn extractor(&self, file: &Path) -> Option<&ExtractorPin> {
+        let asked = self.way_to(file);
+        self.extractors.iter().find(|pin| pin.asked == asked)
+    }
+
     /// Writes it to its path.
     pub fn save(&self) -> Result<(), ShareError> {
-        let document = Document { format: FORMAT, plugin: self.pins.clone() };
+        let document = Document { format: FORMAT, plugin: self.pins.clone(), extractor: self.extractors.clone() };
         let text = toml::to_string(&document)
             .map_err(|e| ShareError::BadLock { path: self.path.clone(), what: e.to_string() })?;
         place(&self.path, format!("{HEAD}{text}").as_bytes())
@@ -201,7 +246,12 @@ impl Lock {
         if !plugin::is_file(asked) {
             return asked.to_owned();
         }
-        let (file, lock) = (settled(Path::new(asked)), settled(&self.path));
+        self.way_to(Path::new(asked))
+    }
+
+    /// A file's path from this lock's folder.
+    fn way_to(&self, file: &Path) -> String {
+        let (file, lock) = (settled(file), settled(&self.path));
         let folder = lock.parent().unwrap_or(Path::new("/"));
         let common = file.components().zip(folder.components()).take_while(|(a, b)| a == b).count();
         if common <= 1 {
@@ -244,10 +294,12 @@ mod tests {
         fs::create_dir_all(config.parent().unwrap()).unwrap();
         assert!(Lock::for_config(&config).unwrap().is_empty());
         let pins = vec![pin(Some("a"), "a"), pin(Some("../x.so"), "b"), pin(None, "c")];
-        let lock = Lock { path: folder.path().join("a").join(NAME), pins };
+        let extractors = vec![ExtractorPin { asked: "x.pt".into(), sha256: "1".repeat(64) }];
+        let lock = Lock { path: folder.path().join("a").join(NAME), pins, extractors };
         lock.save().unwrap();
         let [found] = &Lock::for_config(&config).unwrap()[..] else { panic!("one lock") };
         assert_eq!((&found.path, &found.pins), (&lock.path, &lock.pins));
+        assert_eq!(found.extractors, lock.extractors);
     }
 
     #[test]
@@ -263,9 +315,9 @@ mod tests {
         assert_eq!(new[0].path, fs::canonicalize(at("real")).unwrap().join(NAME));
         new[0].save().unwrap();
         assert_eq!(found().count(), 1);
-        Lock { path: at("links").join(NAME), pins: Vec::new() }.save().unwrap();
+        Lock { path: at("links").join(NAME), pins: Vec::new(), extractors: Vec::new() }.save().unwrap();
         assert_eq!(found().count(), 2);
-        Lock { path: folder.path().join(NAME), pins: Vec::new() }.save().unwrap();
+        Lock { path: folder.path().join(NAME), pins: Vec::new(), extractors: Vec::new() }.save().unwrap();
         fs::remove_file(at("links").join(NAME)).unwrap();
         fs::remove_file(at("real").join(NAME)).unwrap();
         assert_eq!(found().count(), 1, "the same one for both");
@@ -277,7 +329,7 @@ mod tests {
         let at = |name: &str| folder.path().join(name).display().to_string();
         fs::create_dir_all(at("configs/deep")).unwrap();
         fs::create_dir_all(at("target")).unwrap();
-        let lock = Lock { path: at("configs/tandem.lock").into(), pins: Vec::new() };
+        let lock = Lock { path: at("configs/tandem.lock").into(), pins: Vec::new(), extractors: Vec::new() };
         for (asked, kept) in [
             ("my-gan", "my-gan"),
             (&*at("configs/gan.so"), "./gan.so"),

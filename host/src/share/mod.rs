@@ -22,10 +22,10 @@ mod verify;
 pub use archive::{Archive, is_packed, pack};
 pub use error::ShareError;
 pub use install::{Before, Installed, install, remove};
-pub use lock::{Lock, Pin};
+pub use lock::{ExtractorPin, Lock, Pin};
 pub use scaffold::scaffold;
 pub use signature::{Signed, WithSignature};
-pub use trust::allow;
+pub use trust::{allow, allow_extractor};
 pub use verify::{Verified, verify};
 
 use std::{

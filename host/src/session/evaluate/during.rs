@@ -1,10 +1,12 @@
 //! Evaluations while a run trains: what is written of them, which one is best, and when there is no use in going on. All of
 //! it follows from the lines of `evaluations.jsonl`, so that a resumed run knows what it knew.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
 
 use serde::{Deserialize, Serialize};
-use tandem_torch_ext::return_freed_memory;
 use tch::Device;
 
 use super::{
@@ -16,7 +18,7 @@ use super::{
     against::name_of,
 };
 use crate::{
-    config::Config,
+    config::{Config, TrustChoice},
     data::Dataset,
     metrics::{Figure, MNIST_CLASSIFIER, Metric, Record},
     run::TrainingRun,
@@ -85,10 +87,12 @@ pub(in crate::session) struct Evaluations {
 const BATCH: usize = 64;
 
 impl Evaluations {
-    /// What evaluates, or `None` where the configuration wants none. Needs no run: what is wrong with the extractor or the real
+    /// What evaluates, or `None` where the configuration, which lies in `file`, wants none; `trust` says what an extractor must show. Needs no run: what is wrong with the extractor or the real
     /// images is found before there is one.
     pub(in crate::session) fn evaluator(
         config: &Config,
+        file: Option<&Path>,
+        trust: &TrustChoice,
         dataset: &Dataset,
         device: Device,
     ) -> Result<Option<Evaluator>, SessionError> {
@@ -99,6 +103,8 @@ impl Evaluations {
         let plan = EvaluationPlan {
             extractor: wanted.extractor.clone().unwrap_or_else(|| MNIST_CLASSIFIER.to_owned()),
             sum: None,
+            trust: trust.clone(),
+            config: file.map(Path::to_owned),
             metrics: Some(wanted.metrics.iter().filter_map(|name| Metric::from_name(name)).collect()),
             samples: wanted.samples,
             batch: BATCH,
@@ -109,7 +115,7 @@ impl Evaluations {
             device,
         };
         let evaluator = Evaluator::new(plan, &Images::of(dataset, name_of(&spec(&config.data))))?;
-        return_freed_memory();
+        evaluator.rest();
         Ok(Some(evaluator))
     }
 
@@ -190,8 +196,7 @@ impl Evaluations {
             None => (&trainer.networks().generator, false),
         };
         let found = self.evaluator.of_generator(generator, trainer.gan(), State { step, averaged });
-        // An extractor may take many times what a step does.
-        return_freed_memory();
+        self.evaluator.rest();
         let mut found = found?;
         found.warnings.retain(|warning| self.warned.insert(warning.clone()));
         let (images, passes) = self.rounds.done(trainer, config, step);
