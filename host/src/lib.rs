@@ -6,6 +6,7 @@ pub mod compare;
 pub mod config;
 pub mod data;
 pub mod export;
+pub mod files;
 mod folders;
 pub mod image;
 pub mod metrics;

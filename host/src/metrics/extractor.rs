@@ -15,7 +15,10 @@ use super::{
     error::first_line,
     fetch::{INCEPTION, INCEPTION_SHA256, fetched_inception},
 };
-use crate::text::Show as _;
+use crate::{
+    files::{self, MOST_ARRAYS},
+    text::Show as _,
+};
 
 /// The extractor of digits' features that ships with Tandem (`tools/mnist_classifier.py` made it).
 pub const MNIST_CLASSIFIER: &str = "mnist-classifier-v1";
@@ -70,7 +73,8 @@ impl Extractor {
                  TorchScript file"
             )));
         }
-        let bytes = std::fs::read(&path).map_err(|source| MetricsError::Read { path: path.clone(), source })?;
+        let bytes =
+            files::read(&path, MOST_ARRAYS).map_err(|source| MetricsError::Read { path: path.clone(), source })?;
         let found = hash(&bytes);
         check_sum(&path, standard.then_some(INCEPTION_SHA256), &found)?;
         check_sum(&path, sum, &found)?;

@@ -1,6 +1,6 @@
 //! Weights from elsewhere as the first checkpoint of a new run: PyTorch state_dicts, checked tensor by tensor.
 
-use std::{fs::File, io::Read as _, path::Path};
+use std::{io::Read as _, path::Path};
 
 use tandem_plugin_api::{Network, opset::Role};
 use tch::{Device, Kind, Tensor};
@@ -14,8 +14,9 @@ use super::{
     settings::settings,
 };
 use crate::{
-    data::SamplerState,
+    data::{Facts, SamplerState},
     export::{ExportError, Target, Weights},
+    files,
     run::{ArrayType, Checkpoint, NamedArray, RunDir, read_arrays},
     text::Show as _,
     train::Trainer,
@@ -51,8 +52,10 @@ pub fn import(prepared: &Prepared, files: &Import<'_>, out: &Path, device: Devic
 
     let position = SamplerState { seed: config.seed, epoch: 0, offset: 0 };
     let definition = definition_hash(&prepared.definition);
-    let checkpoint =
+    let mut checkpoint =
         Checkpoint::new(0, parts(&trainer, position)?, &prepared.plugin.name, &config.hash()?, &definition);
+    checkpoint.config = Some(config.to_toml()?);
+    checkpoint.data = Some(Facts::of(&prepared.dataset).to_json());
     let mut run = RunDir::create(out, config, &prepared.definition, &prepared.plugin)?;
     Ok(run.save_checkpoint(&checkpoint, config.keep_checkpoints)?)
 }
@@ -78,7 +81,7 @@ fn state_dict(file: &Path, target: Target, prepared: &Prepared) -> Result<Vec<Na
 /// Whether a file begins as those of `torch.save` do: a zip archive, before PyTorch 1.6 a pickle.
 fn is_pickled(file: &Path) -> bool {
     let mut first = [0; 4];
-    let read = File::open(file).and_then(|mut file| file.read_exact(&mut first));
+    let read = files::open(file).and_then(|mut file| file.read_exact(&mut first));
     read.is_ok() && (first == *b"PK\x03\x04" || first[..2] == [0x80, 0x02])
 }
 

@@ -12,7 +12,10 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use super::{ShareError, place};
-use crate::plugin::{self, PluginFile, TARGET};
+use crate::{
+    files::{self, MOST_TEXT},
+    plugin::{self, PluginFile, TARGET},
+};
 
 const NAME: &str = "tandem.lock";
 const FORMAT: u32 = 1;
@@ -83,7 +86,7 @@ impl Lock {
     }
 
     fn open(path: PathBuf) -> Result<Self, ShareError> {
-        let text = match fs::read_to_string(&path) {
+        let text = match files::read_text(&path, MOST_TEXT) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self { path, pins: Vec::new() }),
             Err(error) => return Err(ShareError::Read { path, error }),
