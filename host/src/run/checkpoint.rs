@@ -2,9 +2,11 @@
 //! to go on from. What the arrays mean is the trainer's matter; how they are read again is in `stored`.
 
 use std::{
-    fmt, fs,
-    io::{self, Write as _},
+    fmt,
+    fs::{self, File},
+    io::{self, BufWriter, Write as _},
     path::{Path, PathBuf},
+    thread,
     time::Duration,
 };
 
@@ -128,31 +130,59 @@ fn write_parts(temporary: &Path, checkpoint: &Checkpoint) -> Result<(), RunError
     write::remove(temporary).map_err(RunError::io("remove the unfinished", temporary))?;
     fs::create_dir(temporary).map_err(RunError::io("create", temporary))?;
     let mut sums = Sums::default();
-    let mut put = |name: &str, content: &dyn Fn(&mut dyn io::Write) -> io::Result<()>| {
-        let path = temporary.join(name);
-        write::create(&path, |out| {
-            let mut out = Summing::new(out);
-            content(&mut out)?;
-            sums.add(name, out.sum());
-            Ok(())
-        })
-        .map_err(RunError::io("write", &path))
-    };
-    for (part, arrays) in &checkpoint.parts {
-        let file = arrays::prepare(&temporary.join(part.file_name()), arrays, &checkpoint.metadata)?;
-        put(part.file_name(), &|out| file.write(out))?;
+    for ((part, _), sum) in checkpoint.parts.iter().zip(write_arrays(temporary, checkpoint)) {
+        sums.add(part.file_name(), sum?);
     }
     let seconds = format!("{:.3}\n", checkpoint.trained.as_secs_f64());
-    for (name, text) in
-        [(SECONDS, Some(&seconds)), (CONFIG, checkpoint.config.as_ref()), (DATA, checkpoint.data.as_ref())]
-    {
+    let texts = [(SECONDS, Some(&seconds)), (CONFIG, checkpoint.config.as_ref()), (DATA, checkpoint.data.as_ref())];
+    for (name, text) in texts {
         if let Some(text) = text {
-            put(name, &|out| out.write_all(text.as_bytes()))?;
+            sums.add(name, put(&temporary.join(name), |out| out.write_all(text.as_bytes()))?);
         }
     }
+    // Last: a folder with sums has all that they are of.
     let path = temporary.join(SUMS);
     write::create(&path, |out| out.write_all(sums.text().as_bytes())).map_err(RunError::io("write", &path))?;
     write::sync_directory(temporary).map_err(RunError::io("write", temporary))
+}
+
+/// Writes the parts at once, each in a thread, so that one's sum is made while another waits for the disk; gives their sums.
+fn write_arrays(temporary: &Path, checkpoint: &Checkpoint) -> Vec<Result<String, RunError>> {
+    let write = |part: Part, arrays: &[NamedArray]| {
+        let path = temporary.join(part.file_name());
+        let file = arrays::prepare(&path, arrays, &checkpoint.metadata)?;
+        put(&path, |out| file.write(out))
+    };
+    let write = &write;
+    thread::scope(|scope| {
+        let parts = checkpoint.parts.iter().map(|(part, arrays)| {
+            let work = move || write(*part, arrays);
+            // Where no thread is to be had, here and now.
+            thread::Builder::new().spawn_scoped(scope, work).map_err(|_| work())
+        });
+        let begun: Vec<_> = parts.collect();
+        let end = |work: Result<thread::ScopedJoinHandle<'_, _>, _>| match work {
+            Ok(thread) => thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+            Err(done) => done,
+        };
+        begun.into_iter().map(end).collect()
+    })
+}
+
+/// Writes a file, and says what its sum is.
+fn put(
+    path: &Path,
+    content: impl FnOnce(&mut Summing<&mut BufWriter<File>>) -> io::Result<()>,
+) -> Result<String, RunError> {
+    let mut sum = String::new();
+    let summed = |out: &mut BufWriter<File>| {
+        let mut out = Summing::new(out);
+        content(&mut out)?;
+        sum = out.sum();
+        Ok(())
+    };
+    write::create(path, summed).map_err(RunError::io("write", path))?;
+    Ok(sum)
 }
 
 /// The file that says how long the run had trained.

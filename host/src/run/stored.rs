@@ -83,6 +83,10 @@ impl<'a> Folder<'a> {
         match (files::read(&path, most), &self.sums) {
             (Ok(bytes), Some(sums)) => sums.check(name, &bytes).map(|()| Some(bytes)).map_err(damaged),
             (Ok(bytes), None) => Ok(Some(bytes)),
+            // While the run goes on, it may be pruned between two reads.
+            (Err(_), _) if !directory(self.run, self.step).is_dir() => {
+                Err(RunError::NoCheckpoint { path: self.run.to_owned(), step: self.step, found: list(self.run)? })
+            }
             (Err(e), Some(sums)) if e.kind() == io::ErrorKind::NotFound && sums.has(name) => {
                 Err(damaged(format!("it is missing, and {SUMS} beside it has its sum")))
             }
