@@ -7,6 +7,7 @@ pub mod config;
 mod confined;
 pub mod data;
 pub mod export;
+pub mod files;
 mod folders;
 pub mod image;
 mod json;

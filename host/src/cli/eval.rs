@@ -95,7 +95,7 @@ fn of_run(
     against: &Against,
     plan: EvaluationPlan,
 ) -> anyhow::Result<Evaluation> {
-    let step = match (arguments.best, run.best()?) {
+    let step = match (arguments.best, arguments.best.then(|| run.best()).transpose()?.flatten()) {
         (true, None) => {
             return Err(SessionError::Evaluation(format!(
                 "{} keeps no best checkpoint; it does with `evaluate.keep_best` set",
@@ -107,6 +107,8 @@ fn of_run(
         (false, _) => arguments.step,
     };
     let sampler = Sampler::open(run, step, Weights::Best, plan.device)?;
+    // It says which images the run was trained with.
+    sampler.check_config(run)?;
     let (real, name) = against.open(own.image_size)?;
     let mut evaluator = Evaluator::new(plan, &Images::of(&real, name))?;
     if real.labels().is_empty() && arguments.against.is_some() {

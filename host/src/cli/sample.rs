@@ -10,7 +10,7 @@ use super::{
     device, print,
 };
 use crate::{
-    run::{Metadata, RunDir, write_arrays},
+    run::{Metadata, RunDir, begin_file, write_arrays},
     session::{Between, Draw, Film, Sampler, SessionError, Weights, to_array},
     text::Show as _,
 };
@@ -115,7 +115,9 @@ fn files(sampler: &Sampler, draw: &Draw, batch: usize, folder: &Path) -> anyhow:
     sampler.files(draw, batch, |number, png| {
         let path = folder.join(format!("{number:06}.png"));
         // Not one by one to the disk: an interrupted run is seen by what is missing.
-        fs::write(&path, png).with_context(|| format!("cannot write {}", path.shown()))
+        begin_file(&path)
+            .and_then(|mut file| file.write_all(png))
+            .with_context(|| format!("cannot write {}", path.shown()))
     })
 }
 

@@ -2,7 +2,7 @@
 
 use std::{
     collections::VecDeque,
-    fs::{self, File},
+    fs,
     os::unix::process::{CommandExt as _, ExitStatusExt as _},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
@@ -23,7 +23,8 @@ use nix::{
 use super::{CompareError, Job, Outcome, Told};
 use crate::{
     config,
-    run::{Hold, RunDir},
+    files::{self, MOST_TEXT},
+    run::{Hold, RunDir, begin_file},
 };
 
 /// How the runs are trained.
@@ -222,7 +223,7 @@ const TRUST: &str = "TANDEM_TRUST__";
 
 fn spawn(job: &Job, settings: &Settings, resume: bool) -> Result<Child, CompareError> {
     let log = job.beside(LOG);
-    let log = File::create(&log).map_err(CompareError::io("create", &log))?;
+    let log = begin_file(&log).map_err(CompareError::io("create", &log))?;
     let other = log.try_clone().map_err(CompareError::io("use", job.beside(LOG)))?;
     let mut command = Command::new(&settings.program);
     for place in &settings.plugin_path {
@@ -271,7 +272,7 @@ fn wait(child: &mut Child, asked: &impl Fn() -> u32) -> std::io::Result<(ExitSta
 
 /// The error at the end of a run's log, or how its process ended.
 fn said(job: &Job, status: ExitStatus) -> String {
-    let log = fs::read_to_string(job.beside(LOG)).unwrap_or_default();
+    let log = files::read_text(&job.beside(LOG), MOST_TEXT).unwrap_or_default();
     let error = log.rfind("error: ").map(|at| log[at + "error: ".len()..].trim().to_owned());
     match (error, status.signal()) {
         (_, Some(signal)) => format!("its process was ended by signal {signal}"),

@@ -222,7 +222,7 @@ const RUN: [Key; 23] = [
     ),
 ];
 
-const FILES: [Key; 13] = [
+const FILES: [Key; 14] = [
     noted(
         fixed(
             "data.path",
@@ -289,6 +289,15 @@ const FILES: [Key; 13] = [
     noted(
         free("data.use_cache", Kind::Flag, None, "Read images from their cache where `tandem data prepare` wrote one."),
         "`true`",
+    ),
+    noted(
+        free(
+            "data.may_change",
+            Kind::Flag,
+            None,
+            "Resuming: go on with images, labels or an order that are not those that the run was trained with until now. Holds for this start alone: a run does not keep it.",
+        ),
+        "`false`",
     ),
     noted(
         free("data.cache", Kind::Path, None, "The folder of the caches."),

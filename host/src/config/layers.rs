@@ -10,7 +10,10 @@ use std::{
 use toml::{Table, Value, de::DeTable};
 
 use super::{ConfigError, keys};
-use crate::text::Show as _;
+use crate::{
+    files::{self, MOST_TEXT},
+    text::Show as _,
+};
 
 /// Environment variables that begin with `TANDEM_` and are no settings.
 pub(super) const RESERVED: &[&str] = &[
@@ -93,7 +96,7 @@ pub(super) fn files(path: &Path) -> Result<Vec<Layer>, ConfigError> {
         if let Some(first) = first {
             return Err(ConfigError::Cycle { chain: seen.into_iter().skip(first).map(|(p, _)| p).collect() });
         }
-        let text = std::fs::read_to_string(&path).map_err(read)?;
+        let text = files::read_text(&path, MOST_TEXT).map_err(read)?;
         let mut layer = parse_file(&path, &text)?;
         next = match layer.remove("extends") {
             None => None,
@@ -107,6 +110,13 @@ pub(super) fn files(path: &Path) -> Result<Vec<Layer>, ConfigError> {
     }
     layers.reverse();
     Ok(layers)
+}
+
+/// A file that says everything and extends none, by its text.
+pub(super) fn whole_file(path: &Path, text: &str) -> Result<Layer, ConfigError> {
+    let mut layer = parse_file(path, text)?;
+    anchor_paths(&mut layer, path.parent().unwrap_or(Path::new("")))?;
+    Ok(layer)
 }
 
 fn parse_file(path: &Path, text: &str) -> Result<Layer, ConfigError> {

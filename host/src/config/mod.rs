@@ -110,6 +110,14 @@ impl Config {
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
         Ok(Sources::load(Some(path), [], &[])?.resolve(&PluginDefaults::default())?.config)
     }
+
+    /// As [`Self::read`], of the text of a file that was read already.
+    pub fn parse(path: &Path, text: &str) -> Result<Self, ConfigError> {
+        let layer = layers::whole_file(path, text)?;
+        check::check(&layer)?;
+        let sources = Sources { layers: vec![layer], file: Some(path.to_owned()) };
+        Ok(sources.resolve(&PluginDefaults::default())?.config)
+    }
 }
 
 fn require_plugin(merged: &Merged) -> Result<(), ConfigError> {

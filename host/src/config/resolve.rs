@@ -134,8 +134,15 @@ struct Choice {
 }
 
 /// Keys of `[data]` that keep their meaning when another kind is chosen.
-const OF_ANY_DATA: [&str; 6] =
-    ["data.image_size", "data.channels", "data.flip", "data.max_bad", "data.use_cache", "data.cache"];
+const OF_ANY_DATA: [&str; 7] = [
+    "data.image_size",
+    "data.channels",
+    "data.flip",
+    "data.max_bad",
+    "data.use_cache",
+    "data.cache",
+    "data.may_change",
+];
 
 const CHOICES: [Choice; 5] = [
     Choice { key: "generator.optimizer", governs: |key| key.starts_with("generator.") },

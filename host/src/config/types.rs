@@ -404,6 +404,9 @@ pub struct Data {
     pub use_cache: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cache: Option<PathBuf>,
+    /// Never written: what a person allowed once is not to hold for ever.
+    #[serde(skip_serializing)]
+    pub may_change: Option<bool>,
     pub image_size: usize,
 }
 
@@ -425,6 +428,7 @@ impl Data {
             max_bad: None,
             use_cache: None,
             cache: None,
+            may_change: None,
             image_size,
         }
     }

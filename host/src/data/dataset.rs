@@ -1,6 +1,7 @@
 //! A data set ready to be read: 8-bit images of one size with labels, in memory or in a mapped cache.
 
 use std::{
+    borrow::Cow,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -316,17 +317,23 @@ impl Dataset {
     /// SHA-256, in hex, of what the images are: their shape, the CRC-32 of each in order, and their labels. The same on every
     /// machine and at every path, from memory or from a cache.
     pub fn fingerprint(&self) -> String {
+        self.fingerprint_of(&self.sums())
+    }
+
+    /// As [`Self::fingerprint`], of sums that are at hand.
+    pub(super) fn fingerprint_of(&self, sums: &[u32]) -> String {
         let mut hash = Sha256::new();
         hash.update(format!("tandem images 1\n{} {} {}\n", self.len(), self.channels(), self.size()));
-        match &self.images {
-            Images::Memory(images) => {
-                images
-                    .chunks_exact(self.sample_len())
-                    .for_each(|image| hash.update(crc32fast::hash(image).to_le_bytes()));
-            }
-            Images::Mapped(cache) => cache.sums.iter().for_each(|sum| hash.update(sum.to_le_bytes())),
-        }
+        sums.iter().for_each(|sum| hash.update(sum.to_le_bytes()));
         self.labels.iter().for_each(|label| hash.update(label.to_le_bytes()));
         format!("{:x}", hash.finalize())
+    }
+
+    /// The CRC-32 of each image in order: a cache has them, in memory they are made.
+    pub(super) fn sums(&self) -> Cow<'_, [u32]> {
+        match &self.images {
+            Images::Memory(images) => images.chunks_exact(self.sample_len()).map(crc32fast::hash).collect(),
+            Images::Mapped(cache) => Cow::Borrowed(&cache.sums),
+        }
     }
 }

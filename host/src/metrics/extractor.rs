@@ -7,8 +7,6 @@
 
 use std::{
     borrow::Cow,
-    fs::File,
-    io::{self, Read as _},
     path::{Path, PathBuf},
 };
 
@@ -21,7 +19,11 @@ use super::{
     fetch::{INCEPTION, INCEPTION_SHA256, fetched_inception},
     module::{Fault, Module},
 };
-use crate::{confined, text::Show as _};
+use crate::{
+    confined,
+    files::{self, MOST_ARRAYS},
+    text::Show as _,
+};
 
 /// The extractor of digits' features that ships with Tandem (`tools/mnist_classifier.py` made it).
 pub const MNIST_CLASSIFIER: &str = "mnist-classifier-v1";
@@ -29,8 +31,6 @@ const SHIPPED: &[u8] = include_bytes!("../../assets/extractors/mnist-classifier-
 
 /// Features of the standard Inception.
 const INCEPTION_WIDTH: i64 = 2048;
-/// The most bytes of a file.
-const MOST: u64 = 8 << 30;
 /// SHA-256s of the files, with commas between, for which the user vouches as for a program of his own.
 const IN_PROCESS: &str = "TANDEM_EXTRACTOR_IN_PROCESS";
 
@@ -64,7 +64,8 @@ impl ExtractorFile {
                 choice.shown()
             )));
         }
-        let bytes = bounded(&path, MOST).map_err(|source| MetricsError::Read { path: path.clone(), source })?;
+        let bytes =
+            files::read(&path, MOST_ARRAYS).map_err(|source| MetricsError::Read { path: path.clone(), source })?;
         let sha256 = hash(&bytes);
         check_sum(&path, standard.then_some(INCEPTION_SHA256), &sha256)?;
         check_sum(&path, sum, &sha256)?;
@@ -208,22 +209,6 @@ fn is_among(sums: &str, sha256: &str) -> bool {
     sums.split(',').any(|sum| sum.trim().eq_ignore_ascii_case(sha256))
 }
 
-/// A regular file of at most so many bytes: a pipe would be waited for without end, and `/dev/zero` read so.
-fn bounded(path: &Path, most: u64) -> io::Result<Vec<u8>> {
-    // Asked before opening, which would wait for a pipe's other end.
-    let about = std::fs::metadata(path)?;
-    if !about.is_file() {
-        return Err(io::Error::other("expected a regular file"));
-    }
-    if about.len() > most {
-        let what = format!("it has {} bytes, expected {most} at most", about.len());
-        return Err(io::Error::other(what));
-    }
-    let mut bytes = Vec::with_capacity(about.len() as usize);
-    File::open(path)?.take(most).read_to_end(&mut bytes)?;
-    Ok(bytes)
-}
-
 /// SHA-256 in hex.
 pub(super) fn hash(bytes: &[u8]) -> String {
     format!("{:x}", Sha256::digest(bytes))
@@ -348,22 +333,6 @@ mod tests {
         std::fs::create_dir_all(place.parent().unwrap()).unwrap();
         std::fs::copy(file("return-features"), &place).unwrap();
         assert!(said().contains(&format!("expected {INCEPTION_SHA256}")), "{}", said());
-    }
-
-    #[test]
-    fn a_file_is_regular_and_bounded() {
-        let here = tempfile::tempdir().unwrap();
-        let pipe = here.path().join("pipe.pt");
-        nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
-        for path in [pipe.to_str().unwrap(), "/dev/zero", here.path().to_str().unwrap()] {
-            let path = if path.contains('.') { path.to_owned() } else { format!("{path}/") };
-            let message = said(&path);
-            assert!(message.ends_with("expected a regular file") || message.contains("Not a directory"), "{message}");
-        }
-        let words = here.path().join("words.pt");
-        std::fs::write(&words, "12345").unwrap();
-        assert_eq!(bounded(&words, 5).unwrap(), b"12345");
-        assert_eq!(bounded(&words, 4).unwrap_err().to_string(), "it has 5 bytes, expected 4 at most");
     }
 
     #[test]

@@ -116,6 +116,18 @@ pub enum SessionError {
     /// A stored definition or checkpoint is not what this run needs.
     #[error("{0}")]
     Stored(String),
+    /// The images at hand are not those that a run was trained with.
+    #[error("the images are not those that led to {place}:{}\n(then: {}{}; now: {}) put them back as they were, begin a new run with another --out, or go on all the same with `--set data.may_change=true`", list(differences), sources[0].shown(), version(versions), sources[1].shown())]
+    OtherData {
+        /// The checkpoint.
+        place: String,
+        /// What differs.
+        differences: Vec<String>,
+        /// Where the images were from, and are from now.
+        sources: [String; 2],
+        /// The version of Tandem that read them then, and this one.
+        versions: [String; 2],
+    },
     /// A file outside the run directory could not be written.
     #[error("cannot write {path}: {source}", path = path.shown())]
     Write {
@@ -124,6 +136,15 @@ pub enum SessionError {
         /// The system's error.
         source: std::io::Error,
     },
+}
+
+fn list(differences: &[String]) -> String {
+    differences.iter().fold(String::new(), |text, one| text + "\n  " + one)
+}
+
+/// A decoder may have changed between two versions.
+fn version([then, now]: &[String; 2]) -> String {
+    if then == now { String::new() } else { format!(", read by tandem {}, this is {now}", then.shown()) }
 }
 
 impl SessionError {
@@ -135,6 +156,7 @@ impl SessionError {
                 | Self::Plugin(_)
                 | Self::Share(_)
                 | Self::Sample(_)
+                | Self::OtherData { .. }
                 | Self::NoGraphs
                 | Self::Device { .. }
                 | Self::Precision { .. }

@@ -14,7 +14,7 @@ use super::{
     state_dict::state_dict,
 };
 use crate::{
-    data::SamplerState,
+    data::{Facts, SamplerState},
     export::Target,
     run::{Checkpoint, NamedArray, RunDir},
     train::Trainer,
@@ -51,8 +51,10 @@ pub fn import(prepared: &Prepared, files: &Import<'_>, out: &Path, device: Devic
 
     let position = SamplerState { seed: config.seed, epoch: 0, offset: 0 };
     let definition = definition_hash(&prepared.definition);
-    let checkpoint =
+    let mut checkpoint =
         Checkpoint::new(0, parts(&trainer, position)?, &prepared.plugin.name, &config.hash()?, &definition);
+    checkpoint.config = Some(config.to_toml()?);
+    checkpoint.data = Some(Facts::of(&prepared.dataset).to_json());
     let mut run = RunDir::create(out, config, &prepared.definition, &prepared.plugin)?;
     Ok(run.save_checkpoint(&checkpoint, config.keep_checkpoints)?)
 }

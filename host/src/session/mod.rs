@@ -18,6 +18,7 @@ mod memory;
 mod phases;
 mod prepare;
 mod progress;
+mod resume;
 mod sample;
 mod settings;
 mod state_dict;

@@ -13,6 +13,7 @@ use super::SessionError;
 use crate::{
     config::{self, Config, ConfigError, PluginChoice, PluginDefaults, Resolved, Sources, TrustChoice},
     data::Dataset,
+    files::{self, MOST_TEXT},
     plugin::{PluginFile, SearchPath},
     run::PluginRecord,
     share,
@@ -199,7 +200,7 @@ pub(super) fn from_json(text: &str) -> Result<Gan, SessionError> {
 /// A definition in a file of its own, as JSON, checked as if a plugin had sent it.
 pub fn read_definition(path: &Path) -> Result<Gan, SessionError> {
     let wrong = |what: String| SessionError::Stored(format!("definition `{}`: {what}", path.shown()));
-    decode(&std::fs::read_to_string(path).map_err(|e| wrong(e.to_string()))?).map_err(wrong)
+    decode(&files::read_text(path, MOST_TEXT).map_err(|e| wrong(e.to_string()))?).map_err(wrong)
 }
 
 fn decode(text: &str) -> Result<Gan, String> {

@@ -19,12 +19,13 @@ use super::{
     phases::finish,
     prepare::definition_hash,
     progress::{Clock, Progress, Since, summary},
+    resume::restore,
     sample::fixed_samples,
     settings::settings,
 };
 use crate::{
     config::Config,
-    data::SamplerState,
+    data::{Facts, SamplerState},
     image::{self, Series},
     run::{Board, Checkpoint, RunDir, TrainingRun},
     text::Show as _,
@@ -66,6 +67,8 @@ pub struct Training<'a> {
     clock: Clock,
     config: Config,
     prepared_definition: String,
+    /// What the images are, as every checkpoint keeps it.
+    data: String,
     method: String,
     stop: &'a AtomicBool,
     last_grid: Option<PathBuf>,
@@ -86,35 +89,26 @@ impl<'a> Training<'a> {
             memory::explain(&source, config.batch_size, || "nothing has been written".into())
                 .unwrap_or_else(|| SessionError::Definition { plugin: prepared.plugin.name.clone(), source })
         })?;
-        let mut clock = Clock::default();
-        let mut position = SamplerState { seed: config.seed, epoch: 0, offset: 0 };
+        let facts = Facts::of(&prepared.dataset);
         let begun = if resume {
-            let run = RunDir::open_for_resume(out, &config)?;
-            if run.definition()? != prepared.definition {
-                return Err(SessionError::Stored(format!(
-                    "plugin `{}` now declares another definition than {} was trained with; put the old plugin back \
-                     (plugin.json has its SHA-256), or begin a new run with another --out",
-                    prepared.plugin.name,
-                    out.shown()
-                )));
-            }
-            if let Some(step) = run.latest()? {
-                let checkpoint = run.load_checkpoint(step)?;
-                clock.before = checkpoint.trained;
-                position = checkpoint::restore(&mut trainer, &checkpoint)?;
-            }
-            Some(run)
+            Some(RunDir::open_for_resume(out, &config)?)
         } else {
             RunDir::check_free(out)?;
             None
         };
-        // Whatever can be wrong with the settings is found before a new run's directory is made: one that never began would be
-        // in the way of the next try.
+        let mut clock = Clock::default();
+        let mut position = SamplerState { seed: config.seed, epoch: 0, offset: 0 };
+        if let Some(run) = &begun {
+            let found = restore(run, &prepared, &facts, &mut trainer)?;
+            (clock.before, position) = (found.trained, found.data);
+        }
+        // Whatever can be wrong with the settings is found before a new run's directory is made, and before anything of a stored
+        // one is changed: one that never began would be in the way of the next try.
         let evaluator =
             Evaluations::evaluator(&config, prepared.file.as_deref(), &prepared.trust, &prepared.dataset, device)?;
         let batches = Batches::start(prepared.dataset, config.batch_size, position, device)?;
         let run = match begun {
-            Some(run) => run,
+            Some(run) => run.begin()?,
             None => RunDir::create(out, &config, &prepared.definition, &prepared.plugin)?,
         };
         let evaluations = evaluator.map(|evaluator| Evaluations::start(evaluator, &config, &run)).transpose()?;
@@ -129,6 +123,7 @@ impl<'a> Training<'a> {
             clock,
             config,
             prepared_definition: prepared.definition,
+            data: facts.to_json(),
             method: prepared.plugin.name,
             stop,
             last_grid: None,
@@ -298,13 +293,15 @@ impl<'a> Training<'a> {
         let definition = definition_hash(&self.prepared_definition);
         let mut checkpoint = Checkpoint::new(step, parts, &self.method, &self.config.hash()?, &definition);
         checkpoint.trained = self.clock.total();
+        checkpoint.config = Some(self.config.to_toml()?);
+        checkpoint.data = Some(self.data.clone());
         self.run.save_checkpoint(&checkpoint, self.config.keep_checkpoints)?;
         watch.wrote("checkpoint", &format!("{}/checkpoints/step-{step}", self.run.path().shown()));
         Ok(())
     }
 
     fn plot(&self, watch: &mut dyn Watch) -> Result<(), SessionError> {
-        let lines = self.run.metrics()?;
+        let lines = self.run.readable_metrics()?;
         let series = ["loss_discriminator", "loss_generator"].map(|name| Series {
             name: name.replace('_', " "),
             points: lines.iter().filter_map(|l| Some((l.get("step")?.as_f64()?, l.get(name)?.as_f64()?))).collect(),

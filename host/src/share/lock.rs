@@ -11,8 +11,9 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::{ShareError, place, read_at_most};
+use super::{ShareError, place};
 use crate::{
+    files::{self, MOST_TEXT},
     metrics::ExtractorFile,
     plugin::{self, PluginFile, TARGET},
     text::Show as _,
@@ -20,8 +21,6 @@ use crate::{
 
 const NAME: &str = "tandem.lock";
 const FORMAT: u32 = 1;
-/// The most bytes of one: some thousand pins.
-const MOST: u64 = 1 << 20;
 const HEAD: &str =
     "# Which plugin and extractor files these configs were used with; made by `tandem plugin lock`. Commit it.\n\n";
 
@@ -134,7 +133,7 @@ impl Lock {
     /// The lock of this path; without a pin where there is none yet.
     fn open(path: &Path) -> Result<Self, ShareError> {
         let path = path.to_owned();
-        let text = match read_at_most(&path, MOST) {
+        let text = match files::read(&path, MOST_TEXT) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 return Ok(Self { path, pins: Vec::new(), extractors: Vec::new() });

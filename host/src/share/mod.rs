@@ -28,33 +28,7 @@ pub use signature::{Signed, WithSignature};
 pub use trust::{allow, allow_extractor};
 pub use verify::{Verified, verify};
 
-use std::{
-    fs::{self, File, OpenOptions},
-    io::{self, Read as _, Write as _},
-    os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _},
-    path::Path,
-};
-
-/// Opens a regular file. Whoever reads anything else may wait for ever, and so may whoever opens it.
-fn regular(path: &Path) -> io::Result<File> {
-    let refused = || io::Error::other("it is no regular file");
-    if !fs::metadata(path)?.is_file() {
-        return Err(refused());
-    }
-    let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
-    // What was asked about may have gone since.
-    if file.metadata()?.is_file() { Ok(file) } else { Err(refused()) }
-}
-
-/// A regular file of at most so many bytes.
-fn read_at_most(path: &Path, most: u64) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    regular(path)?.take(most + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > most {
-        return Err(io::Error::other(format!("it has more than {most} bytes")));
-    }
-    Ok(bytes)
-}
+use std::{fs, io::Write as _, os::unix::fs::PermissionsExt as _, path::Path};
 
 /// Writes a file whole or not at all: beside its place, synced, renamed.
 fn place(path: &Path, content: &[u8]) -> Result<(), ShareError> {

@@ -7,8 +7,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{ShareError, read_at_most};
-use crate::{plugin::MAX_FILE, text::Show as _};
+use super::ShareError;
+use crate::{files, plugin::MAX_FILE, text::Show as _};
 
 /// README.md and the licence files of a crate's folder; `licence` is what the plugin's manifest says.
 pub(super) fn papers(from: &Path, licence: &str) -> Result<BTreeMap<String, Vec<u8>>, ShareError> {
@@ -25,7 +25,7 @@ pub(super) fn papers(from: &Path, licence: &str) -> Result<BTreeMap<String, Vec<
         }
         let path = entry.path();
         let real = within(&path, &folder)?;
-        let bytes = read_at_most(&real, MAX_FILE).map_err(|error| ShareError::Read { path, error })?;
+        let bytes = files::read(&real, MAX_FILE).map_err(|error| ShareError::Read { path, error })?;
         files.insert(name, bytes);
     }
     require(&files, from, licence)?;

@@ -7,7 +7,8 @@ use std::{
 
 use minisign_verify::{Error, PublicKey, Signature};
 
-use super::{ShareError, read_at_most};
+use super::ShareError;
+use crate::files;
 
 /// A signature is four lines; more is none.
 const MOST: u64 = 16 << 10;
@@ -94,7 +95,7 @@ pub(super) fn beside(file: &Path) -> PathBuf {
 /// The signature that lies beside a file, if one does.
 pub(super) fn read_beside(file: &Path) -> Result<Option<Vec<u8>>, ShareError> {
     let path = beside(file);
-    match read_at_most(&path, MOST) {
+    match files::read(&path, MOST) {
         Ok(bytes) => Ok(Some(bytes)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(ShareError::Read { path, error }),

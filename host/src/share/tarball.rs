@@ -65,7 +65,7 @@ pub(super) fn read(path: &Path) -> Result<BTreeMap<String, Vec<u8>>, String> {
 
 /// A regular file of one plain gzip member, as far as its start shows.
 fn open(path: &Path) -> Result<BufReader<File>, String> {
-    let file = super::regular(path).map_err(unreadable)?;
+    let file = crate::files::open(path).map_err(unreadable)?;
     if file.metadata().map_err(unreadable)?.len() > MOST_BYTES + (1 << 20) {
         return Err(format!("is larger than the {} MiB that a packed plugin may hold", MOST_BYTES >> 20));
     }

@@ -3,7 +3,7 @@
 use std::{
     fs::{self, File, OpenOptions, TryLockError},
     io::{self, BufWriter, Seek as _, SeekFrom, Write as _},
-    os::unix::fs::MetadataExt as _,
+    os::unix::fs::{MetadataExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
 };
 
@@ -26,7 +26,10 @@ impl Writer {
         let failed = |source| DataError::Write { path: unfinished.clone(), source };
         fs::create_dir_all(path.parent().unwrap_or(Path::new("."))).map_err(failed)?;
         // What a killed process left is taken over; what a living one writes is locked.
-        let open = || OpenOptions::new().write(true).create(true).truncate(false).open(&unfinished);
+        // Not through a link, which may be anybody's.
+        let open = || {
+            OpenOptions::new().write(true).create(true).truncate(false).custom_flags(libc::O_NOFOLLOW).open(&unfinished)
+        };
         let file = lock(&unfinished, open).map_err(failed)?;
         let file = file.ok_or_else(|| DataError::Busy { path: path.to_owned() })?;
         let begin = || -> io::Result<BufWriter<File>> {

@@ -126,17 +126,13 @@ impl Evaluations {
         run: &TrainingRun,
     ) -> Result<Self, SessionError> {
         let wanted = &config.evaluate;
-        let damaged = |e: serde_json::Error| {
-            SessionError::Stored(format!("{}/evaluations.jsonl is damaged: {e}", run.path().shown()))
-        };
-        let past: Result<_, _> = run.evaluations()?.into_iter().map(serde_json::from_value).collect();
         let evaluations = Self {
             evaluator,
             every: wanted.every,
             keep_best: wanted.keep_best.as_deref().and_then(Metric::from_name),
             patience: wanted.patience,
             averaged: config.ema_decay > 0.0,
-            past: past.map_err(damaged)?,
+            past: run.readable_evaluations()?,
             warned: BTreeSet::new(),
             rounds: Rounds::default(),
         };
@@ -150,6 +146,16 @@ impl Evaluations {
         let Some(metric) = self.keep_best else { return Ok(()) };
         let now = self.evaluator.name_of(metric, self.averaged);
         let unlike = self.past.iter().filter_map(|line| figure(line, metric)).find(|then| then.name != now);
+        let of = &self.evaluator.real.sha256;
+        if let Some(line) = self.past.iter().find(|line| line.record.real_sha256 != *of) {
+            return Err(SessionError::Evaluation(format!(
+                "key `evaluate.keep_best` cannot compare figures against the real images at hand (SHA-256 {of}) with those of step {} in \
+                 {}, which were against others of the same name (SHA-256 {}); go on with the images as they were, or without `keep_best`",
+                line.step,
+                run.path().join("evaluations.jsonl").shown(),
+                line.record.real_sha256.shown()
+            )));
+        }
         unlike.map_or(Ok(()), |then| {
             Err(SessionError::Evaluation(format!(
                 "key `evaluate.keep_best` cannot compare `{now}` with `{}`, which {} has; go on with the [evaluate] table as \
@@ -167,7 +173,11 @@ impl Evaluations {
             let there = run.checkpoints()?;
             let lines = self.past.iter().filter(|line| there.contains(&line.step));
             let best = best(lines, metric);
-            if run.best()? != best.map(|line| line.step) {
+            let said = run.best().unwrap_or_else(|error| {
+                tracing::warn!("{error}; it is written again, by evaluations.jsonl");
+                None
+            });
+            if said != best.map(|line| line.step) {
                 run.mark_best(best.map(|line| line.step))?;
             }
         }

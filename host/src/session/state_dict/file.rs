@@ -1,12 +1,8 @@
 //! What a file is that should be safetensors: others are told what they are before they are read.
 
-use std::{
-    fs::{self, File},
-    io::Read as _,
-    path::Path,
-};
+use std::{io::Read as _, path::Path};
 
-use crate::{export::ExportError, run::RunError};
+use crate::{export::ExportError, files, run::RunError};
 
 /// The most bytes of a header that safetensors allows.
 const LONGEST_HEADER: u64 = 100_000_000;
@@ -15,7 +11,7 @@ const LONGEST_HEADER: u64 = 100_000_000;
 pub(super) fn check(path: &Path) -> Result<(), ExportError> {
     let foreign = |what: &str| ExportError::NoStateDict { path: path.to_owned(), what: what.to_owned() };
     // Asked before it is opened: a pipe would wait for who writes into it, and a device has no end.
-    let metadata = fs::metadata(path).map_err(RunError::io("read", path))?;
+    let metadata = std::fs::metadata(path).map_err(RunError::io("read", path))?;
     if metadata.is_dir() {
         return Err(foreign("a folder"));
     }
@@ -26,7 +22,7 @@ pub(super) fn check(path: &Path) -> Result<(), ExportError> {
         return Err(foreign("empty"));
     }
     let mut first = Vec::new();
-    let read = File::open(path).and_then(|file| file.take(9).read_to_end(&mut first));
+    let read = files::open(path).and_then(|file| file.take(9).read_to_end(&mut first));
     read.map_err(RunError::io("read", path))?;
     if is_safetensors(&first) {
         return Ok(());
@@ -52,7 +48,7 @@ fn is_safetensors(first: &[u8]) -> bool {
 
 /// Whether a zip archive is one of `torch.save`, which has a pickle in a folder; one that is broken may be.
 fn is_archive_of_torch(path: &Path) -> bool {
-    let Ok(archive) = File::open(path).map_err(|_| ()).and_then(|file| zip::ZipArchive::new(file).map_err(|_| ()))
+    let Ok(archive) = files::open(path).map_err(|_| ()).and_then(|file| zip::ZipArchive::new(file).map_err(|_| ()))
     else {
         return true;
     };
