@@ -191,21 +191,24 @@ fn what_cannot_be_used_at_all_says_why() {
     for name in ["a.png", "b.png"] {
         place.write(&format!("bad/{name}"), "words");
     }
-    // A GIF by another name is no PNG, for those who look and for those who read.
-    place.write("gif/a.png", encoded(photograph(0), ImageFormat::Gif));
+    // A film by another name is no PNG, for those who look and for those who read.
+    place.write("film/a.png", b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom");
     let line = RgbImage::from_pixel(3_000_000, 1, Rgb([1, 2, 3]));
     place.write("lines/long.png", encoded(line, ImageFormat::Png));
     for (folder, why) in [
         ("bad", "bad: none of its 2 images can be used; the first is"),
-        ("gif", "gif/a.png: neither a JPEG, a PNG nor a WebP file"),
+        ("film", "film/a.png: a file of the format MP4 (a film), which is not read; convert it to PNG or JPEG"),
         ("lines", "long.png: 3000000x1 is too narrow for crop = \"resize-center\""),
     ] {
         let data = format!("kind = \"folder\"\npath = \"{folder}\"\nimage_size = 32\ncrop = \"resize-center\"");
         let config = place.config(&data);
         place.tandem(&["data", "prepare", &config]).assert().code(1).stderr(contains(why));
     }
-    let report = place.inspect("gif");
-    assert_eq!(report["bad"][0]["why"], "neither a JPEG, a PNG nor a WebP file");
+    let report = place.inspect("film");
+    assert_eq!(
+        report["bad"][0]["why"],
+        "a file of the format MP4 (a film), which is not read; convert it to PNG or JPEG"
+    );
     // An archive with a password: the flag of its one entry, in its own head and in the list at the end.
     let mut zip = zip::ZipWriter::new(Cursor::new(Vec::new()));
     let stored = zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);

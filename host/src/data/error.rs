@@ -56,7 +56,7 @@ pub enum DataError {
         expected: String,
     },
     /// The folder has no images.
-    #[error("{path} holds no images: expected files ending in .jpg, .jpeg, .png or .webp in it or its folders", path = path.shown())]
+    #[error("{path} holds no images: expected files ending in .jpg, .png, .webp, .gif, .bmp, .tif or another picture's ending in it or its folders", path = path.shown())]
     NoImages {
         /// The folder.
         path: PathBuf,

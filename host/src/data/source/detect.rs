@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Source, Split, cifar, folder, idx, tar};
+use super::{Source, celeba, cifar, folder, idx, lmdb, tar};
 use crate::data::{DataError, cache};
 
 pub(super) fn detect(path: &Path) -> Result<Source, DataError> {
@@ -15,23 +15,19 @@ pub(super) fn detect(path: &Path) -> Result<Source, DataError> {
 
 fn in_folder(path: &Path) -> Result<Source, DataError> {
     let folder = path.to_owned();
-    for split in [Split::Train, Split::Test] {
-        match idx::pair(path, split) {
-            Ok(_) => return Ok(Source::Mnist { folder, split, transposed: false }),
-            Err(several @ DataError::Several { .. }) => return Err(several),
-            Err(_) => {}
-        }
-        if cifar::files(path, split, &cifar::TEN).is_ok() {
-            return Ok(Source::Cifar10 { path: folder, split });
-        }
-        if cifar::files(path, split, &cifar::HUNDRED).is_ok() {
-            return Ok(Source::Cifar100 { path: folder, split });
-        }
+    if let Some(split) = idx::split_in(path)? {
+        return Ok(Source::Mnist { folder, split, transposed: false });
     }
-    if path.join("data.mdb").is_file() {
-        return Ok(Source::Lmdb(folder));
+    if let Some(split) = cifar::split_in(path, &cifar::TEN)? {
+        return Ok(Source::Cifar10 { path: folder, split });
     }
-    if path.join("img_align_celeba").is_dir() || path.join("Img/img_align_celeba").is_dir() {
+    if let Some(split) = cifar::split_in(path, &cifar::HUNDRED)? {
+        return Ok(Source::Cifar100 { path: folder, split });
+    }
+    if lmdb::is_here(path) {
+        return lmdb::file(path).map(|_| Source::Lmdb(folder));
+    }
+    if celeba::is_here(path) {
         return Ok(Source::Celeba { folder, attribute: None, split: None });
     }
     if tar::files(path).is_ok() {
@@ -69,6 +65,7 @@ fn by_content(path: &Path) -> Result<Source, DataError> {
 
 /// The labels' file beside an images' file under MNIST's naming.
 fn labels_of(images: &Path) -> Option<PathBuf> {
-    let name = images.file_name()?.to_str()?.replace("images-idx3", "labels-idx1");
+    let name = images.file_name()?.to_str()?;
+    let name = name.replace("images-idx3", "labels-idx1").replace("images.idx3", "labels.idx1");
     Some(images.with_file_name(name)).filter(|labels| labels != images && labels.is_file())
 }

@@ -3,10 +3,12 @@
 mod celeba;
 mod cifar;
 mod detect;
+mod file;
 mod folder;
 pub(super) mod idx;
 mod labels;
 mod lmdb;
+mod pickle;
 mod tar;
 mod zip;
 
@@ -20,7 +22,10 @@ use sha2::{Digest, Sha256};
 
 pub(super) use labels::Labels;
 
-use super::{DataError, Transform, picture::Picture};
+use super::{
+    DataError, Transform,
+    picture::{Picture, is_picture},
+};
 use crate::text::Show as _;
 
 /// Which images a data set has been divided into.
@@ -161,7 +166,7 @@ impl Source {
             Self::Folder(path) => folder::files(path),
             Self::Zip(path) | Self::Cache(path) => Ok(vec![path.clone()]),
             Self::Tar(path) => tar::files(path),
-            Self::Lmdb(path) => Ok(vec![lmdb::file(path)]),
+            Self::Lmdb(path) => Ok(vec![lmdb::file(path)?]),
             Self::Celeba { folder, attribute, split } => celeba::files(folder, attribute.is_some(), split.is_some()),
         }
     }
@@ -265,6 +270,5 @@ impl Source {
 /// Whether a file's name says that it holds an image.
 pub(super) fn is_image(name: &str) -> bool {
     let hidden = name.rsplit('/').next().is_some_and(|n| n.starts_with('.')) || name.starts_with("__MACOSX/");
-    let ending = name.rsplit_once('.').map_or("", |(_, ending)| ending);
-    !hidden && ["jpg", "jpeg", "png", "webp"].iter().any(|known| ending.eq_ignore_ascii_case(known))
+    !hidden && is_picture(name)
 }
