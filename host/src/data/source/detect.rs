@@ -1,13 +1,26 @@
-//! What kind of data set lies at a path, told by what is in it, never by guessing.
+//! What kind of data set lies at a path, told by what is in it, never by guessing: what shows one kind and is not whole is an
+//! error, and not another kind.
 
 use std::{
-    fs::File,
+    fs,
     io::{self, Read as _},
     path::{Path, PathBuf},
 };
 
-use super::{Source, Split, cifar, folder, idx, tar};
-use crate::data::{DataError, cache};
+use flate2::read::MultiGzDecoder;
+
+use super::{Listed, Source, Split, cifar, compressed::compression, folder, idx, names, regular, tar};
+use crate::{
+    data::{DataError, cache},
+    text::Show as _,
+};
+
+/// Bytes that tell what a file is: a tar file's name stands at byte 257.
+const HEAD: u64 = 512;
+/// Images for each numbered tar file among which these are strays.
+const MANY: usize = 10;
+/// Bytes of a record of CIFAR-100.
+const CIFAR_100: u64 = 3074;
 
 pub(super) fn detect(path: &Path) -> Result<Source, DataError> {
     if path.is_dir() { in_folder(path) } else { by_content(path) }
@@ -15,48 +28,175 @@ pub(super) fn detect(path: &Path) -> Result<Source, DataError> {
 
 fn in_folder(path: &Path) -> Result<Source, DataError> {
     let folder = path.to_owned();
-    for split in [Split::Train, Split::Test] {
-        match idx::pair(path, split) {
-            Ok(_) => return Ok(Source::Mnist { folder, split, transposed: false }),
-            Err(several @ DataError::Several { .. }) => return Err(several),
-            Err(_) => {}
-        }
-        if cifar::files(path, split, &cifar::TEN).is_ok() {
-            return Ok(Source::Cifar10 { path: folder, split });
-        }
-        if cifar::files(path, split, &cifar::HUNDRED).is_ok() {
-            return Ok(Source::Cifar100 { path: folder, split });
-        }
+    if let Some(split) = mnist(path)? {
+        return Ok(Source::Mnist { folder, split, transposed: false });
     }
-    if path.join("data.mdb").is_file() {
+    let split = Split::Train;
+    if shows_cifar_10(path)? {
+        return cifar::files(path, split, &cifar::TEN)
+            .map(|_| Source::Cifar10 { path: folder, split })
+            .map_err(|error| incomplete(error, "test_batch.bin"));
+    }
+    if shows_cifar_100(path) {
+        return cifar::files(path, split, &cifar::HUNDRED)
+            .map(|_| Source::Cifar100 { path: folder, split })
+            .map_err(|error| incomplete(error, "test.bin"));
+    }
+    if path.join("data.mdb").symlink_metadata().is_ok() {
         return Ok(Source::Lmdb(folder));
     }
     if path.join("img_align_celeba").is_dir() || path.join("Img/img_align_celeba").is_dir() {
         return Ok(Source::Celeba { folder, attribute: None, split: None });
     }
-    if tar::files(path).is_ok() {
-        return Ok(Source::Tar(folder));
+    let tars = match tar::files(path) {
+        Ok(found) => found.files,
+        Err(DataError::Malformed { .. }) => Vec::new(),
+        Err(error) => return Err(error),
+    };
+    match folder::files(path) {
+        Ok(Listed { files: images, .. }) if tars.is_empty() || are_strays(&tars, &images) => Ok(Source::Folder(folder)),
+        Ok(Listed { files: images, .. }) if images.len() < tars.len() => Ok(Source::Tar(folder)),
+        Ok(Listed { files: images, .. }) => Err(undecided(path, &tars, &images)),
+        Err(DataError::NoImages { .. } | DataError::NoneTaken { .. }) if !tars.is_empty() => Ok(Source::Tar(folder)),
+        Err(none @ (DataError::NoImages { .. } | DataError::NoneTaken { .. })) => Err(deeper(path).unwrap_or(none)),
+        Err(error) => Err(error),
     }
-    folder::files(path).map(|_| Source::Folder(folder))
+}
+
+/// The split of MNIST's files that is there. What shows one of the two must be whole.
+fn mnist(path: &Path) -> Result<Option<Split>, DataError> {
+    let mut shown = [false; 2];
+    for folder in [path.to_owned(), path.join("raw"), path.join("MNIST/raw")] {
+        for name in names_in(&folder, |name| name.contains("idx"))? {
+            let is_part = (name.contains("images") || name.contains("labels")) && name.contains("-ubyte");
+            shown[0] |= is_part && (name.starts_with("train") || name.contains("-train-"));
+            shown[1] |= is_part && (name.starts_with("t10k") || name.contains("-test-"));
+        }
+    }
+    for (split, shown) in [Split::Train, Split::Test].into_iter().zip(shown) {
+        match idx::pair(path, split) {
+            Ok(_) => return Ok(Some(split)),
+            Err(error) if shown => return Err(error),
+            Err(_) => {}
+        }
+    }
+    Ok(None)
+}
+
+fn shows_cifar_10(path: &Path) -> Result<bool, DataError> {
+    let is_batch = |name: &str| {
+        let name = name.strip_suffix(".bin").unwrap_or(name);
+        name == "test_batch" || name.strip_prefix("data_batch_").is_some_and(|number| number.parse::<u8>().is_ok())
+    };
+    let inner = ["cifar-10-batches-bin", "cifar-10-batches-py"].iter().any(|folder| path.join(folder).is_dir());
+    Ok(inner || !names_in(path, is_batch)?.is_empty())
+}
+
+/// Its files' names may be anything's: two of them show it, or one that consists of its records.
+fn shows_cifar_100(path: &Path) -> bool {
+    let is_there = |name: &str| path.join(name).is_file();
+    let of_records =
+        |name: &str| path.join(name).metadata().is_ok_and(|f| f.is_file() && f.len() > 0 && f.len() % CIFAR_100 == 0);
+    ["cifar-100-binary", "cifar-100-python"].iter().any(|folder| path.join(folder).is_dir())
+        || is_there("fine_label_names.txt")
+        || ["train.bin", "test.bin"].into_iter().all(is_there)
+        || ["train", "test", "meta"].into_iter().all(is_there)
+        || ["train.bin", "test.bin"].into_iter().any(of_records)
+}
+
+/// A training set that lacks a file is not the test set that lies beside it.
+fn incomplete(error: DataError, test: &str) -> DataError {
+    match error {
+        DataError::Missing { path, what, expected } => {
+            let what = format!(
+                "it holds {what} without `{expected}`; fetch that file again. To take the test images alone, name {test} in a \
+                 config, or set data.split = \"test\""
+            );
+            DataError::Malformed { path, what }
+        }
+        other => other,
+    }
+}
+
+/// Names in a folder that are wanted, of what is not hidden; none where there is no folder.
+fn names_in(folder: &Path, wanted: impl Fn(&str) -> bool) -> Result<Vec<String>, DataError> {
+    let failed = |source| DataError::Read { path: folder.to_owned(), source };
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => return Ok(Vec::new()),
+        Err(e) => return Err(failed(e)),
+    };
+    let mut found = Vec::new();
+    for entry in entries {
+        let name = entry.map_err(failed)?.file_name();
+        found
+            .extend(name.to_str().filter(|name| !names::is_hidden(name.as_bytes()) && wanted(name)).map(str::to_owned));
+    }
+    Ok(found)
+}
+
+/// Whether the tar files are strays among the images: a backup is one, shards with a preview beside them are none.
+fn are_strays(tars: &[PathBuf], images: &[PathBuf]) -> bool {
+    let pattern = |path: &PathBuf| -> String {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        name.chars().filter(|c| !c.is_ascii_digit()).collect()
+    };
+    let is_series = tars.len() > 1 && tars.windows(2).all(|pair| pattern(&pair[0]) == pattern(&pair[1]));
+    images.len() > if is_series { MANY * tars.len() } else { tars.len() }
+}
+
+fn undecided(path: &Path, tars: &[PathBuf], images: &[PathBuf]) -> DataError {
+    let first = |files: &[PathBuf]| files.first().map_or_else(String::new, |f| f.shown().to_string());
+    let what = format!(
+        "it holds {} tar files, the first of them {}, and {} images, the first of them {}; which are the data set? Move the \
+         others away, or say data.kind = \"tar\" or \"folder\" in a config and name that",
+        tars.len(),
+        first(tars),
+        images.len(),
+        first(images)
+    );
+    DataError::Malformed { path: path.to_owned(), what }
+}
+
+/// Data sets one folder deeper, of which one is to be named.
+fn deeper(path: &Path) -> Option<DataError> {
+    let mut found: Vec<PathBuf> = Vec::new();
+    for entry in fs::read_dir(path).ok()?.filter_map(Result::ok) {
+        let inner = entry.path();
+        let hidden = names::is_hidden(entry.file_name().as_encoded_bytes());
+        if !hidden && inner.is_dir() && (inner.join("data.mdb").is_file() || tar::files(&inner).is_ok()) {
+            found.push(inner);
+        }
+    }
+    found.sort();
+    let (first, count) = (found.first()?.shown().to_string(), found.len());
+    let what =
+        format!("it holds no images, but {count} of its folders hold data sets (LMDB or tar); name one, as {first}");
+    Some(DataError::Malformed { path: path.to_owned(), what })
 }
 
 fn by_content(path: &Path) -> Result<Source, DataError> {
     let failed = |source| DataError::Read { path: path.to_owned(), source };
-    if !std::fs::metadata(path).map_err(failed)?.is_file() {
-        return Err(failed(io::Error::other("it is not a regular file")));
-    }
     let mut start = Vec::new();
-    File::open(path).map_err(failed)?.take(512).read_to_end(&mut start).map_err(failed)?;
+    regular::open(path).map_err(failed)?.0.take(HEAD).read_to_end(&mut start).map_err(failed)?;
     let file = path.to_owned();
     let ends = |ending: &str| path.extension().is_some_and(|e| e.eq_ignore_ascii_case(ending));
+    let idx = || Source::Idx { labels: labels_of(path), images: path.to_owned(), transposed: false };
     Ok(match &start[..] {
         s if s.starts_with(&cache::MAGIC) => Source::Cache(file),
         s if s.starts_with(b"PK") => Source::Zip(file),
-        s if s.get(257..262) == Some(b"ustar") || ends("tar") => Source::Tar(file),
+        s if is_tar(s) => Source::Tar(file),
         s if s.get(16..20) == Some(&0xBEEF_C0DE_u32.to_le_bytes()) => Source::Lmdb(file),
-        s if s.starts_with(&[0, 0, 8]) || ends("gz") => {
-            Source::Idx { labels: labels_of(path), images: file, transposed: false }
+        s if s.starts_with(&[0, 0, 8]) => idx(),
+        s if compression(s).is_some() => {
+            if of_compressed(path, s)? {
+                return Ok(idx());
+            }
+            let what = compression(s).map_or_else(String::new, |found| found.refusal("what it holds"));
+            return Err(DataError::Malformed { path: file, what });
         }
+        _ if ends("tar") => Source::Tar(file),
+        _ if ends("gz") => idx(),
         _ if ends("zip") => Source::Zip(file),
         _ if ends("mdb") => Source::Lmdb(file),
         _ => {
@@ -65,6 +205,26 @@ fn by_content(path: &Path) -> Result<Source, DataError> {
             return Err(DataError::Malformed { path: file, what: what.into() });
         }
     })
+}
+
+fn is_tar(start: &[u8]) -> bool {
+    start.get(257..262) == Some(b"ustar")
+}
+
+/// Whether a compressed file may be IDX, which is read so; a tar file that is compressed is an error that says so.
+fn of_compressed(path: &Path, start: &[u8]) -> Result<bool, DataError> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
+    let mut inside = Vec::new();
+    // What breaks off here was cut at the head's end.
+    let _ = MultiGzDecoder::new(start).take(HEAD).read_to_end(&mut inside);
+    let named_tar =
+        name.contains(".tar") || [".tgz", ".tbz2", ".txz", ".tzst"].iter().any(|ending| name.ends_with(ending));
+    let shown = named_tar || is_tar(&inside);
+    if let Some(found) = compression(start).filter(|_| shown) {
+        return Err(DataError::Malformed { path: path.to_owned(), what: found.refusal("a tar file") });
+    }
+    let gzip = start.starts_with(&[0x1f, 0x8b]);
+    Ok(gzip && (inside.starts_with(&[0, 0]) || inside.is_empty() || name.contains("idx")))
 }
 
 /// The labels' file beside an images' file under MNIST's naming.
