@@ -44,6 +44,9 @@ fn words(report: &Report) -> String {
     if let Some(why) = &report.why_no_labels {
         let _ = writeln!(text, "no labels are taken: {why}");
     }
+    for line in &report.passed_over {
+        let _ = writeln!(text, "passed over: {line}");
+    }
     if let Some(from) = &report.made_from {
         let _ = writeln!(text, "a cache of {from}");
     }
@@ -64,7 +67,7 @@ fn words(report: &Report) -> String {
     if !report.classes.is_empty() {
         let mut classes = Table::new(&["class", "name", "images"]).right(&[0, 2]);
         for (i, class) in report.classes.iter().enumerate().take(LISTED) {
-            classes.row([i.to_string(), class.name.clone(), class.images.to_string()]);
+            classes.row([i.to_string(), class.name.shown().to_string(), class.images.to_string()]);
         }
         let _ = write!(text, "\n{classes}");
         if report.classes.len() > LISTED {

@@ -12,7 +12,7 @@ use super::{
     Bad, Crop, DataError, Description, MOST_BYTES, Transform,
     cache::{self, Cache, Writer},
     fill::{check_bad, fill},
-    source::{Labels, Source},
+    source::{Labels, Listed, PassedOver, Source},
 };
 use crate::text::Show as _;
 
@@ -68,7 +68,7 @@ impl Spec {
     }
 
     /// The files, their key, and where the cache belongs.
-    fn locate(&self) -> Result<(Vec<PathBuf>, String), DataError> {
+    fn locate(&self) -> Result<(Listed, String), DataError> {
         let files = self.source.files()?;
         let key = cache::key(&self.source.identity(&files)?, &self.transform, self.labelled);
         Ok((files, key))
@@ -84,8 +84,8 @@ impl Spec {
             let images = cache.sums.len();
             return Ok(Prepared { path, found: true, images, left_out: cache.about.left_out });
         }
-        let opened = self.source.open(&files, &self.transform)?;
-        self.tell(&opened.labels);
+        let (opened, passed) = self.source.open(&files, &self.transform)?;
+        self.tell(&opened.labels, &passed);
         let mut writer = Writer::begin(&path)?;
         let (samples, total) = (&*opened.samples, opened.samples.len());
         let source = self.source.describe();
@@ -111,8 +111,12 @@ impl Spec {
         }
     }
 
-    /// Says why there are no labels, where they were wanted and seem to be meant.
-    fn tell(&self, labels: &Labels) {
+    /// Says what lies among the images and is not taken, and why there are no labels, where they were wanted and seem to be
+    /// meant.
+    pub(super) fn tell(&self, labels: &Labels, passed: &PassedOver) {
+        for line in &passed.lines {
+            tracing::warn!("{}: passed over: {line}", self.source.describe());
+        }
         if let Some(why) = labels.why_none.as_ref().filter(|_| self.labelled) {
             tracing::warn!("{}: no labels are taken: {why}", self.source.describe());
         }
@@ -162,9 +166,9 @@ impl Dataset {
         Self::decode(spec, &files, key)
     }
 
-    fn decode(spec: &Spec, files: &[PathBuf], key: String) -> Result<Self, DataError> {
-        let opened = spec.source.open(files, &spec.transform)?;
-        spec.tell(&opened.labels);
+    fn decode(spec: &Spec, files: &Listed, key: String) -> Result<Self, DataError> {
+        let (opened, passed) = spec.source.open(files, &spec.transform)?;
+        spec.tell(&opened.labels, &passed);
         let (count, size) = (opened.samples.len(), spec.transform.image_size);
         let bytes = count.saturating_mul(spec.transform.sample_len());
         if bytes > MOST_BYTES {

@@ -1,8 +1,11 @@
 //! What can be wrong with a data set, each with the file and what was found.
 
-use std::{io, path::PathBuf};
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
 
-use super::Bad;
+use super::{Bad, source::PassedOver};
 use crate::text::Show as _;
 
 /// An error of reading or serving data.
@@ -60,6 +63,14 @@ pub enum DataError {
     NoImages {
         /// The folder.
         path: PathBuf,
+    },
+    /// The folder or archive has images, or what may be meant to be, and none that is read.
+    #[error("{path} holds no images that are read: {passed}", path = path.shown())]
+    NoneTaken {
+        /// The folder or archive.
+        path: PathBuf,
+        /// What was passed over.
+        passed: String,
     },
     /// More classes than a label can name.
     #[error("{path} has {found} folders of images; at most 65536 can be classes", path = path.shown())]
@@ -179,4 +190,12 @@ pub enum DataError {
     /// The thread that prepares batches is gone.
     #[error("the thread that prepares batches stopped: {0}")]
     Worker(String),
+}
+
+impl DataError {
+    /// That a folder or archive has no images, and what it has instead.
+    pub(super) fn no_images(path: &Path, passed: &PassedOver) -> Self {
+        let (path, lines) = (path.to_owned(), passed.all());
+        if lines.is_empty() { Self::NoImages { path } } else { Self::NoneTaken { path, passed: lines.join("; ") } }
+    }
 }

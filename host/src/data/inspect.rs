@@ -34,6 +34,8 @@ pub struct Report {
     /// Why there are no labels, where it looks as if there should be.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub why_no_labels: Option<String>,
+    /// What lies among the images and is not taken, a line for each kind.
+    pub passed_over: Vec<String>,
     /// What is wrong, image by image.
     pub bad: Vec<Bad>,
     /// Of a cache: what was done to its images.
@@ -60,9 +62,10 @@ pub fn inspect(source: &Source, all: bool) -> Result<Report, DataError> {
     }
     // No size is asked for here, so none can be refused.
     let any = Transform { image_size: 0, crop: super::Crop::None, channels: 3 };
-    let Opened { samples, labels } = source.open(&source.files()?, &any)?;
+    let (Opened { samples, labels }, passed) = source.open(&source.files()?, &any)?;
     let count = samples.len();
     let mut report = Report::new(source, count, &labels);
+    report.passed_over = passed.all();
     report.decoded = all;
     let step = if all { 1 } else { count.div_ceil(LOOKED_AT).max(1) };
     let mut buffer = Vec::new();
@@ -132,6 +135,7 @@ impl Report {
                 counts.into_iter().enumerate().map(class).collect()
             },
             why_no_labels: labels.why_none.clone(),
+            passed_over: Vec::new(),
             bad: Vec::new(),
             transform: None,
             made_from: None,

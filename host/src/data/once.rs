@@ -26,7 +26,7 @@ pub type Sizes = BTreeMap<(usize, usize), OfSize>;
 pub fn sizes(source: &Source) -> Result<(usize, Sizes), DataError> {
     // No size is asked for here, so none can be refused.
     let any = Transform { image_size: 0, crop: super::Crop::None, channels: 3 };
-    let Opened { samples, .. } = source.open(&source.files()?, &any)?;
+    let (Opened { samples, .. }, _) = source.open(&source.files()?, &any)?;
     let mut found = Sizes::new();
     let mut buffer = Vec::new();
     for index in 0..samples.len() {
@@ -48,7 +48,8 @@ impl Spec {
     /// # Errors
     /// What is wrong with the data set, or what `sink` says.
     pub fn stream<E: From<DataError>>(&self, mut sink: impl FnMut(&[u8]) -> Result<(), E>) -> Result<usize, E> {
-        let opened = self.source.open(&self.source.files()?, &self.transform)?;
+        let (opened, passed) = self.source.open(&self.source.files()?, &self.transform)?;
+        self.tell(&opened.labels, &passed);
         let mut stopped = None;
         let put = |planes: &[u8]| {
             sink(planes).map_err(|error| {
