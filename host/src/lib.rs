@@ -19,3 +19,4 @@ pub mod share;
 pub mod tensorboard;
 pub mod text;
 pub mod train;
+pub mod work;

@@ -132,6 +132,11 @@ fn unknown(key: &str, value: &Value, origin: &Origin) -> ConfigError {
     ConfigError::UnknownKey { key: key.to_owned(), origin: origin.clone(), hint: key_hint(key, value) }
 }
 
+/// What a key may have been meant for that is none.
+pub(super) fn hint(key: &str) -> String {
+    nearest_key(key).map_or_else(|| "no key is like it".into(), |near| format!("did you mean `{near}`?"))
+}
+
 fn key_hint(key: &str, value: &Value) -> String {
     if key == "extends" {
         return "only a config file can extend another".into();

@@ -26,6 +26,7 @@ pub use types::{
     Schedule, Span, Split, Stages, Strategy, Trust,
 };
 
+use crate::text::Show as _;
 use layers::Layer;
 use resolve::Merged;
 
@@ -45,7 +46,15 @@ impl Sources {
         sets: &[String],
     ) -> Result<Self, ConfigError> {
         let mut layers = file.map_or_else(|| Ok(Vec::new()), layers::files)?;
-        layers.push(layers::environment(variables)?);
+        let (environment, foreign) = layers::environment(variables)?;
+        for (variable, key) in foreign {
+            tracing::warn!(
+                "environment variable {} sets no key and is passed over: {}",
+                variable.shown(),
+                check::hint(&key)
+            );
+        }
+        layers.push(environment);
         for argument in sets {
             layers.push(layers::argument(argument)?);
         }
@@ -113,6 +122,29 @@ fn require_plugin(merged: &Merged) -> Result<(), ConfigError> {
 /// Whether an environment variable that begins with `TANDEM_` is no setting.
 pub fn is_reserved(variable: &str) -> bool {
     layers::RESERVED.contains(&variable)
+}
+
+/// A plugin's options from `OPTION=VALUE` arguments: read and checked as those of a config, which never asks a plugin for what
+/// cannot be. The last of a name counts.
+pub fn plugin_options(arguments: &[String]) -> Result<toml::Table, ConfigError> {
+    let mut options = toml::Table::new();
+    for argument in arguments {
+        let layer = layers::option(argument)?;
+        check::check(&layer)?;
+        for (key, setting) in layer {
+            options.insert(key.strip_prefix("options.").unwrap_or(&key).to_owned(), setting.value);
+        }
+    }
+    Ok(options)
+}
+
+/// The settings in environment variables as arguments of `--set`, nearest last: the same, wherever the variables are not.
+pub fn as_arguments(variables: impl IntoIterator<Item = (String, String)>) -> Result<Vec<String>, ConfigError> {
+    let (layer, _) = layers::environment(variables)?;
+    let mut settings: Vec<_> = layer.iter().collect();
+    // A choice that others are about comes first: each argument is a source of its own, and a choice drops what is farther.
+    settings.sort_by_key(|(key, _)| !resolve::is_choice(key));
+    Ok(settings.into_iter().map(|(key, setting)| layers::as_argument(key, &setting.value)).collect())
 }
 
 /// This process's environment, for [`Sources::load`]: the variables that begin with `TANDEM_`. What is not Unicode

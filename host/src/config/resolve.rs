@@ -144,6 +144,11 @@ const CHOICES: [Choice; 5] = [
     Choice { key: "data.kind", governs: |key| key.starts_with("data.") && !OF_ANY_DATA.contains(&key) },
 ];
 
+/// Whether other keys are about what this one chooses.
+pub(super) fn is_choice(key: &str) -> bool {
+    CHOICES.iter().any(|choice| choice.key == key)
+}
+
 /// The layers merged, farthest first.
 pub(super) struct Merged {
     layers: Vec<Layer>,

@@ -4,7 +4,7 @@ use std::{io, path::PathBuf};
 
 use tch::TchError;
 
-use crate::text::Show as _;
+use crate::{text::Show as _, work::Interrupted};
 
 /// An error of measuring images.
 #[derive(Debug, thiserror::Error)]
@@ -67,6 +67,9 @@ pub enum MetricsError {
         /// In what they differ.
         why: String,
     },
+    /// Somebody asked for the end.
+    #[error("interrupted")]
+    Interrupted(#[from] Interrupted),
     /// libtorch failed.
     #[error("libtorch failed while measuring: {}", first_line(.0))]
     Torch(#[from] TchError),

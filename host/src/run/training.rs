@@ -80,8 +80,10 @@ impl TrainingRun {
         for file in [super::METRICS, super::EVALUATIONS] {
             metrics::rewind(path, file, latest)?;
         }
-        if then != *config {
-            write::replace(&path.join(super::CONFIG), config.to_toml()?.as_bytes())?;
+        // A run that is to stop earlier this time is still the longer one: whoever goes on without a word finds it so.
+        let now = Config { steps: config.steps.max(then.steps), ..config.clone() };
+        if then != now {
+            write::replace(&path.join(super::CONFIG), now.to_toml()?.as_bytes())?;
         }
         Self::hold(run, lock)
     }

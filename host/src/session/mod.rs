@@ -35,4 +35,4 @@ pub use prepare::{Prepared, find_plugin, options, prepare, prepare_for, read_def
 pub use progress::Progress;
 pub use sample::{Film, Sampler, Samples, Weights, strip};
 pub use settings::settings;
-pub use training::{End, Training, Watch};
+pub use training::{End, Start, Training, Watch};

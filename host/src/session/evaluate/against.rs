@@ -183,7 +183,7 @@ mod tests {
         assert_eq!((dataset.len(), dataset.size(), name.as_str()), (1, 32, "mnist (test)"));
 
         let spec = Spec { caches: Some(here.path().to_owned()), ..spec(&Data::new(DataKind::Digits, 32)) };
-        let cache = spec.prepare(false, |_, _| ()).unwrap().path;
+        let cache = spec.prepare(false).unwrap().path;
         let found = Against::find(cache.to_str().unwrap()).unwrap();
         assert_eq!(found.size(), Some(32));
         let (dataset, name) = found.open(32).unwrap();
