@@ -99,6 +99,24 @@ pub fn printable(text: &str) -> Cow<'_, str> {
     Cow::Owned(kept)
 }
 
+/// What something foreign said (a plugin, a library, another process), on one line and of bounded length: its own lines follow
+/// one another, and what is silent otherwise is escaped.
+pub fn sentence(text: &str) -> String {
+    const MOST_SAID: usize = 1000;
+    let mut said = String::new();
+    for c in text.chars().take(MOST_SAID) {
+        match c {
+            '\n' | '\r' | '\t' => said.push(' '),
+            c if is_silent(c) => said.extend(c.escape_unicode()),
+            c => said.push(c),
+        }
+    }
+    if text.chars().nth(MOST_SAID).is_some() {
+        said.push('…');
+    }
+    said
+}
+
 /// JSON with what is silent in its texts escaped as JSON does it: it means the same. Its own lines stay.
 pub fn json_printable(json: &str) -> Cow<'_, str> {
     // What is no text in it is ASCII, and the control characters of texts are escaped already, but for DEL and those above.
@@ -150,6 +168,13 @@ mod tests {
         assert!(shown.starts_with("/data/é") && shown.contains('…') && shown.ends_with("é/end.png"));
         let whole = "é".repeat(MOST);
         assert_eq!(whole.shown().to_string(), whole);
+    }
+
+    #[test]
+    fn what_is_said_elsewhere_stays_on_a_line_and_is_cut() {
+        assert_eq!(sentence("red \u{1b}[31malert\r\nline\u{202e}"), "red \\u{1b}[31malert  line\\u{202e}");
+        assert_eq!(sentence(&"é".repeat(1001)).chars().count(), 1001);
+        assert!(sentence(&"é".repeat(1001)).ends_with('…') && !sentence(&"é".repeat(1000)).ends_with('…'));
     }
 
     #[test]

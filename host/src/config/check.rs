@@ -132,11 +132,6 @@ fn unknown(key: &str, value: &Value, origin: &Origin) -> ConfigError {
     ConfigError::UnknownKey { key: key.to_owned(), origin: origin.clone(), hint: key_hint(key, value) }
 }
 
-/// What a key may have been meant for that is none.
-pub(super) fn hint(key: &str) -> String {
-    nearest_key(key).map_or_else(|| "no key is like it".into(), |near| format!("did you mean `{near}`?"))
-}
-
 fn key_hint(key: &str, value: &Value) -> String {
     if key == "extends" {
         return "only a config file can extend another".into();
@@ -163,7 +158,7 @@ fn table_keys(table: &str) -> impl Iterator<Item = &'static str> {
 }
 
 /// The nearest known key: in the table it was written into, else by the last part, where only the table is wrong.
-fn nearest_key(key: &str) -> Option<&'static str> {
+pub(super) fn nearest_key(key: &str) -> Option<&'static str> {
     let split = |name: &'static str| name.rsplit_once('.').unwrap_or(("", name));
     let (table, written) = key.rsplit_once('.').unwrap_or(("", key));
     let within = |table: Option<&str>| {

@@ -169,6 +169,11 @@ pub(super) fn environment(
     Ok((layer, foreign))
 }
 
+/// The variable that sets a key.
+pub(super) fn variable(key: &str) -> String {
+    format!("{PREFIX}{}", key.replace('.', "__").to_uppercase())
+}
+
 /// A setting as an argument of `--set` that means it.
 pub(super) fn as_argument(key: &str, value: &Value) -> String {
     match value {
@@ -284,6 +289,8 @@ pub(super) fn literal(value: &Value) -> String {
     match value {
         Value::Float(x) => format!("{x:?}"),
         Value::Array(items) => format!("[{}]", items.iter().map(literal).collect::<Vec<_>>().join(", ")),
+        // On one line: what JSON makes of a text means the same in TOML.
+        Value::String(text) if text.contains('\n') => serde_json::Value::from(text.as_str()).to_string(),
         _ => value.to_string(),
     }
 }

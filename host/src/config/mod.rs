@@ -48,11 +48,9 @@ impl Sources {
         let mut layers = file.map_or_else(|| Ok(Vec::new()), layers::files)?;
         let (environment, foreign) = layers::environment(variables)?;
         for (variable, key) in foreign {
-            tracing::warn!(
-                "environment variable {} sets no key and is passed over: {}",
-                variable.shown(),
-                check::hint(&key)
-            );
+            let near = check::nearest_key(&key).map(layers::variable);
+            let hint = near.map_or_else(String::new, |near| format!("; did you mean {near}?"));
+            tracing::warn!("environment variable {} sets no key and is passed over{hint}", variable.shown());
         }
         layers.push(environment);
         for argument in sets {

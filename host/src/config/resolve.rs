@@ -14,7 +14,7 @@ use super::{
     keys::{self},
     layers::{Layer, Setting, flatten, literal},
 };
-use crate::metrics::Metric;
+use crate::{metrics::Metric, text::Show as _};
 
 /// What a plugin recommends for one mode. `Default` recommends nothing, which is right for a file that says everything.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -210,7 +210,7 @@ impl Merged {
     fn quote(&self, key: &str) -> String {
         self.get(key).map_or_else(
             || format!("`{key}` is not set"),
-            |s| format!("`{key} = {}` ({})", literal(&s.value), s.origin),
+            |s| format!("`{key} = {}` ({})", literal(&s.value).shown(), s.origin),
         )
     }
 

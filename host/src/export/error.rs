@@ -4,7 +4,7 @@ use std::{fmt, io, path::PathBuf};
 
 use crate::{
     run::{ArrayType, RunError},
-    text::Show as _,
+    text::{Show as _, sentence},
 };
 
 /// An error of an export or an import.
@@ -55,7 +55,7 @@ pub enum ExportError {
         path: PathBuf,
     },
     /// The target holds something that no export wrote.
-    #[error("{} holds `{found}`, which no export wrote, so `--force` does not replace it; choose another folder with `--out`", path.shown())]
+    #[error("{} holds `{}`, which no export wrote, so `--force` does not replace it; choose another folder with `--out`", path.shown(), found.shown())]
     Foreign {
         /// The folder.
         path: PathBuf,
@@ -96,7 +96,7 @@ pub enum ExportError {
 }
 
 fn lines(all: &[String]) -> String {
-    all.iter().fold(String::new(), |text, line| text + "\n  " + line)
+    all.iter().fold(String::new(), |text, line| text + "\n  " + &sentence(line))
 }
 
 /// How tensors differ from those that a network owns.
@@ -124,14 +124,15 @@ impl fmt::Display for Misfit {
         if let Some(prefix) = &self.prefix {
             return write!(
                 f,
-                " all its tensors' names begin with `{prefix}`, which a wrapper such as torch.nn.DataParallel put there; save it \
-                 without: {{name.removeprefix({prefix:?}): tensor for name, tensor in state_dict.items()}}"
+                " all its tensors' names begin with `{}`, which a wrapper such as torch.nn.DataParallel put there; save it \
+                 without: {{name.removeprefix({prefix:?}): tensor for name, tensor in state_dict.items()}}",
+                prefix.shown()
             );
         }
         let lists = [("missing", &self.missing), ("unexpected", &self.unexpected), ("different", &self.mismatched)];
         for (what, tensors) in lists {
             for tensor in tensors {
-                write!(f, "\n  {what}: {tensor}")?;
+                write!(f, "\n  {what}: {}", tensor.shown())?;
             }
         }
         write!(f, "\nits tensors must have the names and shapes that `tandem export --to safetensors` gives")?;

@@ -13,6 +13,7 @@ use safetensors::{Dtype, SafeTensors};
 use serde_json::json;
 
 use super::{RunError, write};
+use crate::text::Show as _;
 
 /// Texts stored beside the arrays, in alphabetical order.
 pub type Metadata = BTreeMap<String, String>;
@@ -124,12 +125,16 @@ pub(super) fn prepare<'a>(
     for array in &arrays {
         let NamedArray { name, dtype, shape, data } = array;
         if array.expected_bytes() != Some(data.len()) {
-            return Err(unwritable(format!("array `{name}` is {dtype} {shape:?} but has {} bytes", data.len())));
+            return Err(unwritable(format!(
+                "array `{}` is {dtype} {shape:?} but has {} bytes",
+                name.shown(),
+                data.len()
+            )));
         }
         let end = start + data.len();
         let entry = json!({ "dtype": dtype.to_string(), "shape": shape, "data_offsets": [start, end] });
         if header.insert(name.clone(), entry).is_some() {
-            return Err(unwritable(format!("two arrays are called `{name}`")));
+            return Err(unwritable(format!("two arrays are called `{}`", name.shown())));
         }
         start = end;
     }
@@ -150,7 +155,7 @@ pub fn read_arrays(path: &Path) -> Result<(Vec<NamedArray>, Metadata), RunError>
     let mut arrays = Vec::with_capacity(file.len());
     for (name, view) in file.iter() {
         let dtype = ArrayType::from_stored(view.dtype()).ok_or_else(|| {
-            damaged(format!("array `{name}` has elements of type {}, which no run writes", view.dtype()))
+            damaged(format!("array `{}` has elements of type {}, which no run writes", name.shown(), view.dtype()))
         })?;
         arrays.push(NamedArray {
             name: name.to_owned(),

@@ -35,7 +35,7 @@ pub enum RunError {
         latest: Option<u64>,
     },
     /// The directory for a new run holds something that is no run.
-    #[error("{} is not empty and holds no run (found `{found}`); choose another directory with `--out`", path.shown())]
+    #[error("{} is not empty and holds no run (found `{}`); choose another directory with `--out`", path.shown(), found.shown())]
     NotEmpty {
         /// The directory.
         path: PathBuf,

@@ -97,7 +97,8 @@ pub fn options(table: &toml::Table) -> Result<Vec<Named<Value>>, SessionError> {
             other => {
                 let kind = other.type_str();
                 return Err(SessionError::Option(format!(
-                    "`options.{name}` must be a text, a number or a boolean, found {kind}"
+                    "`options.{}` must be a text, a number or a boolean, found {kind}",
+                    name.shown()
                 )));
             }
         };

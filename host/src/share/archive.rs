@@ -238,7 +238,7 @@ fn check_sums(files: &BTreeMap<String, Vec<u8>>) -> Result<(), String> {
         sums.lines().filter_map(|line| line.split_once("  ")).map(|(s, n)| (n, s)).collect();
     for (name, bytes) in files.iter().filter(|(name, _)| *name != SUMS) {
         match listed.get(name.as_str()) {
-            None => return Err(format!("holds `{name}`, which its {SUMS} does not list")),
+            None => return Err(format!("holds `{}`, which its {SUMS} does not list", name.shown())),
             Some(listed) if *listed != sum(bytes) => {
                 return Err(format!(
                     "holds `{name}` with sha256 {}, its {SUMS} says {listed}; get it again",

@@ -61,7 +61,7 @@ pub(super) fn open(path: &Path, files: &[PathBuf]) -> Result<Opened, DataError> 
         && let Some(missing) = of.iter().position(Option::is_none)
     {
         let name = tar.name(missing);
-        let what = format!("{labelled} of its {} images have a .cls beside them; {name} has none", of.len());
+        let what = format!("{labelled} of its {} images have a .cls beside them; {} has none", of.len(), name.shown());
         return Err(DataError::Malformed { path: path.to_owned(), what });
     }
     let labels = Labels { of: of.into_iter().flatten().collect(), ..Labels::default() };
@@ -104,7 +104,11 @@ fn read_shard(path: &Path, shard: usize) -> Result<(Vec<Entry>, HashMap<String, 
             let mut text = String::new();
             entry.by_ref().take(64).read_to_string(&mut text).map_err(|e| broken(start, &e))?;
             let class = text.trim().parse().map_err(|_| {
-                wrong(format!("byte {start}: entry {name} holds {text:?}, expected a class number below 65536"))
+                wrong(format!(
+                    "byte {start}: entry {} holds {:?}, expected a class number below 65536",
+                    name.shown(),
+                    text
+                ))
             })?;
             classes.insert(key(&name).to_owned(), class);
         }
@@ -125,7 +129,7 @@ impl Samples for Tar {
 
     fn name(&self, index: usize) -> String {
         let Entry { shard, name, .. } = &self.entries[index];
-        format!("{}, entry {name}", self.shards[*shard].0.shown())
+        format!("{}, entry {}", self.shards[*shard].0.shown(), name.shown())
     }
 
     fn bytes(&self, index: usize) -> u64 {

@@ -40,8 +40,9 @@ impl Against {
                 return Ok(Self::of(&Data::new(DataKind::Digits, 32)));
             }
             return Err(SessionError::Evaluation(format!(
-                "there is no {text}; expected `digits`, a run directory, a config file (.toml), or a data set: a folder, ZIP, \
-                 tar, LMDB, IDX or cache file"
+                "there is no {}; expected `digits`, a run directory, a config file (.toml), or a data set: a folder, ZIP, \
+                 tar, LMDB, IDX or cache file",
+                text.shown()
             )));
         }
         if path.is_file() && path.extension().is_some_and(|e| e == "toml") {
