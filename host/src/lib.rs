@@ -22,3 +22,4 @@ pub mod share;
 pub mod tensorboard;
 pub mod text;
 pub mod train;
+pub mod work;

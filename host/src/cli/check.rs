@@ -12,7 +12,7 @@ use tandem_plugin_api::{
     value::{Named, Value},
 };
 
-use super::{FAILED, arguments::Check, device, plugins, print, table::Table};
+use super::{FAILED, arguments::Check, device, plugins, print, print_json, table::Table};
 use crate::{
     check::{self, Draw, Report},
     plugin::SearchPath,
@@ -53,8 +53,11 @@ pub(super) fn run(arguments: &Check, plugin_path: &[PathBuf]) -> anyhow::Result<
     for outcome in outcomes {
         let outcome = outcome?;
         passed &= outcome.passed;
-        let text = if arguments.subject.json { serde_json::to_string(&outcome)? + "\n" } else { shown(&outcome) };
-        print(&text)?;
+        if arguments.subject.json {
+            print_json(serde_json::to_string(&outcome)?)?;
+        } else {
+            print(&shown(&outcome))?;
+        }
     }
     Ok(if passed { ExitCode::SUCCESS } else { ExitCode::from(FAILED) })
 }

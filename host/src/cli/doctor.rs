@@ -5,7 +5,7 @@ use std::{path::PathBuf, process::ExitCode};
 use serde_json::json;
 use tandem_torch_ext::cuda_graphs_are_built;
 
-use super::{FAILED, print, progress};
+use super::{FAILED, print, print_json, progress};
 use crate::{
     config::Device,
     confined,
@@ -32,7 +32,7 @@ pub(super) fn run(plugin_path: &[PathBuf], as_json: bool) -> anyhow::Result<Exit
             "plugin_directories": search.directories().collect::<Vec<_>>(), "plugins": found, "broken": broken,
             "healthy": healthy,
         });
-        print(&format!("{value:#}\n"))?;
+        print_json(format_args!("{value:#}"))?;
     } else {
         let mut text = format!("tandem   {}\n", env!("CARGO_PKG_VERSION"));
         let shown = libtorch.map_or_else(|| "unknown place".into(), |p| p.shown().to_string());

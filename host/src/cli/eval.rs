@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::Context as _;
 
-use super::{arguments::Eval, device, print, progress::number, table::Table};
+use super::{arguments::Eval, device, print, print_json, progress::number, table::Table};
 use crate::{
     config::{ConfigError, Data, Sources, TrustChoice, environment},
     metrics::{INCEPTION, MNIST_CLASSIFIER, fetch_inception},
@@ -49,9 +49,10 @@ pub(super) fn run(arguments: &Eval) -> anyhow::Result<()> {
     if let Some(path) = &arguments.features {
         write_arrays(path, &found.arrays, &Metadata::new())?;
     }
-    let told = || told(&arguments.subject, &found);
-    print(&if arguments.json { format!("{}\n", serde_json::to_string_pretty(&found)?) } else { told() })?;
-    Ok(())
+    if arguments.json {
+        return print_json(serde_json::to_string_pretty(&found)?);
+    }
+    print(&told(&arguments.subject, &found))
 }
 
 fn against(arguments: &Eval, own: Option<Data>) -> Result<Against, SessionError> {

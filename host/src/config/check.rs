@@ -160,7 +160,7 @@ fn table_keys(table: &str) -> impl Iterator<Item = &'static str> {
 }
 
 /// The nearest known key: in the table it was written into, else by the last part, where only the table is wrong.
-fn nearest_key(key: &str) -> Option<&'static str> {
+pub(super) fn nearest_key(key: &str) -> Option<&'static str> {
     let split = |name: &'static str| name.rsplit_once('.').unwrap_or(("", name));
     let (table, written) = key.rsplit_once('.').unwrap_or(("", key));
     let within = |table: Option<&str>| {

@@ -28,6 +28,7 @@ pub use types::{
     Schedule, Span, Split, Stages, Strategy, Trust,
 };
 
+use crate::text::Show as _;
 use layers::Layer;
 use resolve::Merged;
 
@@ -47,7 +48,13 @@ impl Sources {
         sets: &[String],
     ) -> Result<Self, ConfigError> {
         let mut layers = file.map_or_else(|| Ok(Vec::new()), layers::files)?;
-        layers.push(layers::environment(variables)?);
+        let (environment, foreign) = layers::environment(variables)?;
+        for (variable, key) in foreign {
+            let near = check::nearest_key(&key).map(layers::variable);
+            let hint = near.map_or_else(String::new, |near| format!("; did you mean {near}?"));
+            tracing::warn!("environment variable {} sets no key and is passed over{hint}", variable.shown());
+        }
+        layers.push(environment);
         for argument in sets {
             layers.push(layers::argument(argument)?);
         }
@@ -139,6 +146,29 @@ pub fn is_reserved(variable: &str) -> bool {
 pub fn trust_of_environment() -> Result<TrustChoice, ConfigError> {
     let variables = environment().into_iter().filter(|(name, _)| name.starts_with("TANDEM_TRUST__"));
     Sources::load(None, variables, &[])?.trust()
+}
+
+/// A plugin's options from `OPTION=VALUE` arguments: read and checked as those of a config, which never asks a plugin for what
+/// cannot be. The last of a name counts.
+pub fn plugin_options(arguments: &[String]) -> Result<toml::Table, ConfigError> {
+    let mut options = toml::Table::new();
+    for argument in arguments {
+        let layer = layers::option(argument)?;
+        check::check(&layer)?;
+        for (key, setting) in layer {
+            options.insert(key.strip_prefix("options.").unwrap_or(&key).to_owned(), setting.value);
+        }
+    }
+    Ok(options)
+}
+
+/// The settings in environment variables as arguments of `--set`, nearest last: the same, wherever the variables are not.
+pub fn as_arguments(variables: impl IntoIterator<Item = (String, String)>) -> Result<Vec<String>, ConfigError> {
+    let (layer, _) = layers::environment(variables)?;
+    let mut settings: Vec<_> = layer.iter().collect();
+    // A choice that others are about comes first: each argument is a source of its own, and a choice drops what is farther.
+    settings.sort_by_key(|(key, _)| !resolve::is_choice(key));
+    Ok(settings.into_iter().map(|(key, setting)| layers::as_argument(key, &setting.value)).collect())
 }
 
 /// This process's environment, for [`Sources::load`]: the variables that begin with `TANDEM_`. What is not Unicode

@@ -15,7 +15,7 @@ use super::{
     keys::{self},
     layers::{Layer, Setting, flatten, literal},
 };
-use crate::metrics::Metric;
+use crate::{metrics::Metric, text::Show as _};
 
 /// What a plugin recommends for one mode. `Default` recommends nothing, which is right for a file that says everything.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -152,6 +152,11 @@ const CHOICES: [Choice; 5] = [
     Choice { key: "data.kind", governs: |key| key.starts_with("data.") && !OF_ANY_DATA.contains(&key) },
 ];
 
+/// Whether other keys are about what this one chooses.
+pub(super) fn is_choice(key: &str) -> bool {
+    CHOICES.iter().any(|choice| choice.key == key)
+}
+
 /// The layers merged, farthest first.
 pub(super) struct Merged {
     layers: Vec<Layer>,
@@ -213,7 +218,7 @@ impl Merged {
     fn quote(&self, key: &str) -> String {
         self.get(key).map_or_else(
             || format!("`{key}` is not set"),
-            |s| format!("`{key} = {}` ({})", literal(&s.value), s.origin),
+            |s| format!("`{key} = {}` ({})", literal(&s.value).shown(), s.origin),
         )
     }
 

@@ -14,7 +14,7 @@ use super::{
     fill::{check_bad, fill},
     source::{Labels, Listed, PassedOver, Source},
 };
-use crate::text::Show as _;
+use crate::{text::Show as _, work::Work};
 
 /// What to read and what to do to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,17 +69,18 @@ impl Spec {
 
     /// The files, their key, and where the cache belongs.
     fn locate(&self) -> Result<(Listed, String), DataError> {
+        let _work = Work::begin(format!("looking through {}", self.source.describe()));
         let files = self.source.files()?;
         let key = cache::key(&self.source.identity(&files)?, &self.transform, self.labelled);
         Ok((files, key))
     }
 
-    /// Writes the cache, unless it is there already, whole; `progress` is told how many of how many images are done.
-    pub fn prepare(&self, again: bool, mut progress: impl FnMut(usize, usize)) -> Result<Prepared, DataError> {
+    /// Writes the cache, unless it is there already, whole.
+    pub fn prepare(&self, again: bool) -> Result<Prepared, DataError> {
         let Some(folder) = &self.caches else { return Err(DataError::NoPlace) };
         let (files, key) = self.locate()?;
         let path = cache::file(folder, &key);
-        if !again && let Some(cache) = whole(&path, &key, &mut progress) {
+        if !again && let Some(cache) = whole(&path, &key)? {
             check_bad(&self.source.describe(), &cache.about.left_out, self.max_bad)?;
             let images = cache.sums.len();
             return Ok(Prepared { path, found: true, images, left_out: cache.about.left_out });
@@ -87,10 +88,9 @@ impl Spec {
         let (opened, passed) = self.source.open(&files, &self.transform)?;
         self.tell(&opened.labels, &passed);
         let mut writer = Writer::begin(&path)?;
-        let (samples, total) = (&*opened.samples, opened.samples.len());
         let source = self.source.describe();
         let sink = |planes: &[u8]| writer.push(planes);
-        let filled = fill(&source, samples, &self.transform, self.max_bad, sink, &mut |done| progress(done, total))?;
+        let filled = fill(&source, &*opened.samples, &self.transform, self.max_bad, sink)?;
         let labels = self.chosen(&opened.labels, &filled.taken);
         let about = self.describe(key, opened.labels.names, &filled.bad);
         writer.finish(&about, &labels)?;
@@ -124,22 +124,27 @@ impl Spec {
 }
 
 /// The cache of this key if it lies at `path` and every image in it is what was written.
-fn whole(path: &Path, key: &str, progress: &mut impl FnMut(usize, usize)) -> Option<Cache> {
+fn whole(path: &Path, key: &str) -> Result<Option<Cache>, DataError> {
     if !path.exists() {
-        return None;
+        return Ok(None);
     }
     let again = |why: &dyn std::fmt::Display| tracing::warn!("{why}; it is made again now");
-    let cache = Cache::open(path).inspect_err(|error| again(error)).ok()?;
+    let cache = match Cache::open(path) {
+        Ok(cache) => cache,
+        Err(error) => {
+            again(&error);
+            return Ok(None);
+        }
+    };
     if cache.about.key != key {
         again(&format!("cache {} is of another source or transform", path.shown()));
-        return None;
+        return Ok(None);
     }
-    let count = cache.sums.len();
-    if let Some((_, error)) = cache.damaged(|done| progress(done, count)).first() {
+    if let Some((_, error)) = cache.damaged()?.first() {
         again(error);
-        return None;
+        return Ok(None);
     }
-    Some(cache)
+    Ok(Some(cache))
 }
 
 impl Dataset {
@@ -180,7 +185,7 @@ impl Dataset {
             Ok(())
         };
         let source = spec.source.describe();
-        let filled = fill(&source, &*opened.samples, &spec.transform, spec.max_bad, sink, &mut |_| ())?;
+        let filled = fill(&source, &*opened.samples, &spec.transform, spec.max_bad, sink)?;
         Ok(Self {
             images: Images::Memory(images.into()),
             labels: spec.chosen(&opened.labels, &filled.taken).into(),

@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{Bad, source::PassedOver};
-use crate::text::Show as _;
+use crate::{text::Show as _, work::Interrupted};
 
 /// An error of reading or serving data.
 #[derive(Debug, thiserror::Error)]
@@ -119,7 +119,7 @@ pub enum DataError {
     /// More bad images than are left out.
     #[error(
         "{source_name}: {found} images so far cannot be used, more than data.max_bad = {most}; the first is {name}: {why}",
-        name = first.name, why = first.why
+        name = first.name.shown(), why = first.why.shown()
     )]
     TooManyBad {
         /// The data set.
@@ -134,7 +134,7 @@ pub enum DataError {
     /// No image can be used.
     #[error(
         "{source_name}: none of its {bad} images can be used; the first is {name}: {why}",
-        name = first.name, why = first.why
+        name = first.name.shown(), why = first.why.shown()
     )]
     NoneLeft {
         /// The data set.
@@ -190,6 +190,9 @@ pub enum DataError {
     /// The thread that prepares batches is gone.
     #[error("the thread that prepares batches stopped: {0}")]
     Worker(String),
+    /// Somebody asked for the end.
+    #[error("interrupted")]
+    Interrupted(#[from] Interrupted),
 }
 
 impl DataError {

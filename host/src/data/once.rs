@@ -8,6 +8,7 @@ use super::{
     picture::header,
     source::{Content, Opened},
 };
+use crate::work::Work;
 
 /// The images of one width and height.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,7 +30,9 @@ pub fn sizes(source: &Source) -> Result<(usize, Sizes), DataError> {
     let (Opened { samples, .. }, _) = source.open(&source.files()?, &any)?;
     let mut found = Sizes::new();
     let mut buffer = Vec::new();
+    let work = Work::of(format!("reading the sizes of {}", source.describe()), samples.len() as u64, "images");
     for index in 0..samples.len() {
+        work.more(1)?;
         let size = samples.read(index, &mut buffer).and_then(|content| match content {
             Content::Raw { width, height, .. } => Ok((width, height)),
             Content::Encoded => header(&buffer).map(|header| (header.width, header.height)),
@@ -59,7 +62,7 @@ impl Spec {
             })
         };
         let source = self.source.describe();
-        let filled = fill(&source, &*opened.samples, &self.transform, self.max_bad, put, &mut |_| ());
+        let filled = fill(&source, &*opened.samples, &self.transform, self.max_bad, put);
         match stopped {
             Some(error) => Err(error),
             None => Ok(filled?.taken.len()),

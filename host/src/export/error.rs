@@ -7,7 +7,7 @@ use std::{
 
 use crate::{
     run::{ArrayType, RunError},
-    text::{Show as _, is_silent},
+    text::{Show as _, is_silent, sentence},
 };
 
 /// An error of an export or an import.
@@ -60,7 +60,7 @@ pub enum ExportError {
         path: PathBuf,
     },
     /// The target holds something that no export wrote.
-    #[error("{} holds `{found}`, which no export wrote, so `--force` does not replace it; choose another folder with `--out`", path.shown())]
+    #[error("{} holds `{}`, which no export wrote, so `--force` does not replace it; choose another folder with `--out`", path.shown(), found.shown())]
     Foreign {
         /// The folder.
         path: PathBuf,
@@ -113,7 +113,7 @@ pub enum ExportError {
 }
 
 fn lines(all: &[String]) -> String {
-    all.iter().fold(String::new(), |text, line| text + "\n  " + line)
+    all.iter().fold(String::new(), |text, line| text + "\n  " + &sentence(line))
 }
 
 /// How tensors differ from those that a network owns.
@@ -152,7 +152,7 @@ impl fmt::Display for Misfit {
         let lists = [("missing", &self.missing), ("unexpected", &self.unexpected), ("different", &self.mismatched)];
         for (what, tensors) in lists {
             for tensor in tensors {
-                write!(f, "\n  {what}: {tensor}")?;
+                write!(f, "\n  {what}: {}", tensor.shown())?;
             }
         }
         write!(f, "\nits tensors must have the names and shapes that `tandem export --to safetensors` gives")?;

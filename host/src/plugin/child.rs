@@ -31,6 +31,7 @@ use super::{
 use crate::{
     confined::{self, Bounds, collected, confine, described, last_line},
     text::Show as _,
+    work,
 };
 
 /// The hidden command that runs [`serve`].
@@ -103,11 +104,16 @@ fn wait(child: &mut Child) -> Result<ExitStatus, LoadProblem> {
     loop {
         match child.try_wait() {
             Ok(Some(status)) => return Ok(status),
-            Ok(None) if start.elapsed() < PATIENCE => std::thread::sleep(GLANCE),
+            Ok(None) if work::asked() == 0 && start.elapsed() < PATIENCE => std::thread::sleep(GLANCE),
             Ok(None) => {
                 let _ = child.kill();
-                let _ = child.wait();
-                return Err(LoadProblem::TooSlow(PATIENCE.as_secs()));
+                let ended = child.wait();
+                return Err(match ended {
+                    Ok(status) if work::asked() > 0 => {
+                        LoadProblem::Died { how: described(status), said: String::new() }
+                    }
+                    _ => LoadProblem::TooSlow(PATIENCE.as_secs()),
+                });
             }
             Err(error) => return Err(LoadProblem::Child(format!("waiting for it: {error}"))),
         }

@@ -153,12 +153,16 @@ pub(super) fn prepare<'a>(
     for array in &arrays {
         let NamedArray { name, dtype, shape, data } = array;
         if array.expected_bytes() != Some(data.len()) {
-            return Err(unwritable(format!("array `{name}` is {dtype} {shape:?} but has {} bytes", data.len())));
+            return Err(unwritable(format!(
+                "array `{}` is {dtype} {shape:?} but has {} bytes",
+                name.shown(),
+                data.len()
+            )));
         }
         let end = start + data.len();
         let entry = json!({ "dtype": dtype.to_string(), "shape": shape, "data_offsets": [start, end] });
         if header.insert(name.clone(), entry).is_some() {
-            return Err(unwritable(format!("two arrays are called `{name}`")));
+            return Err(unwritable(format!("two arrays are called `{}`", name.shown())));
         }
         start = end;
     }

@@ -102,8 +102,11 @@ impl Resuming {
         for file in [super::METRICS, super::EVALUATIONS] {
             metrics::rewind(run.path(), file, latest)?;
         }
-        if run.config()? != config {
-            write::replace(&run.path().join(super::CONFIG), config.to_toml()?.as_bytes())?;
+        let then = run.config()?;
+        // A run that is to stop earlier this time is still the longer one: whoever goes on without a word finds it so.
+        let now = Config { steps: config.steps.max(then.steps), ..config };
+        if then != now {
+            write::replace(&run.path().join(super::CONFIG), now.to_toml()?.as_bytes())?;
         }
         TrainingRun::hold(run, lock)
     }

@@ -10,7 +10,10 @@ use std::{
 };
 
 use super::RunError;
-use crate::files::{self, MOST_ARRAYS};
+use crate::{
+    files::{self, MOST_ARRAYS},
+    work::{self, Held},
+};
 
 /// Ends the name of whatever is not finished. Leftovers are removed when the run is next opened for training.
 pub(super) const TMP: &str = ".tmp";
@@ -32,6 +35,7 @@ pub(super) fn replace_with(
     path: &Path,
     content: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
 ) -> Result<(), RunError> {
+    let _whole = work::hold(Held::WRITES);
     let temporary = beside(path);
     create(&temporary, content)
         .and_then(|()| fs::rename(&temporary, path))

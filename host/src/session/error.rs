@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use crate::{
     config::ConfigError, data::DataError, export::ExportError, image::ImageError, metrics::MetricsError,
     network::NetworkError, plugin::PluginError, run::RunError, share::ShareError, text::Show as _, train::TrainError,
+    work::Interrupted,
 };
 
 /// An error of a whole run.
@@ -113,6 +114,12 @@ pub enum SessionError {
     /// What cannot be drawn from this generator.
     #[error("cannot sample: {0}")]
     Sample(String),
+    /// An option of a kind that no plugin takes.
+    #[error("{0}")]
+    Option(String),
+    /// Somebody asked for the end.
+    #[error("interrupted")]
+    Interrupted(#[from] Interrupted),
     /// A stored definition or checkpoint is not what this run needs.
     #[error("{0}")]
     Stored(String),
@@ -157,6 +164,7 @@ impl SessionError {
                 | Self::Share(_)
                 | Self::Sample(_)
                 | Self::OtherData { .. }
+                | Self::Option(_)
                 | Self::NoGraphs
                 | Self::Device { .. }
                 | Self::Precision { .. }

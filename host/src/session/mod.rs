@@ -38,4 +38,4 @@ pub use progress::Progress;
 pub use sample::{Film, Sampler, Samples, Weights, strip};
 pub use settings::settings;
 pub use state_dict::state_dict;
-pub use training::{End, Training, Watch};
+pub use training::{End, Start, Training, Watch};

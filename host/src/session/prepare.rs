@@ -110,8 +110,9 @@ pub fn options(table: &toml::Table) -> Result<Vec<Named<Value>>, SessionError> {
             toml::Value::String(v) => Value::Text(v.clone()),
             other => {
                 let kind = other.type_str();
-                return Err(SessionError::Stored(format!(
-                    "`options.{name}` must be a text, a number or a boolean, found {kind}"
+                return Err(SessionError::Option(format!(
+                    "`options.{}` must be a text, a number or a boolean, found {kind}",
+                    name.shown()
                 )));
             }
         };

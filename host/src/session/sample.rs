@@ -13,6 +13,7 @@ use crate::{
     run::{Metadata, Part, RunDir},
     text::Show as _,
     train::generate_with,
+    work::Work,
 };
 
 /// Which weights to sample with.
@@ -137,7 +138,9 @@ impl Sampler {
         batch: usize,
         mut put: impl FnMut(&[f32]) -> Result<(), E>,
     ) -> Result<(), E> {
+        let work = Work::of("drawing", latents.size()[0] as u64, "images");
         generate(&self.generator, latents, labels, batch, |images| {
+            work.more(images.size()[0] as u64).map_err(SessionError::from)?;
             let (values, [_, channels, height, width]) = plain(images)?;
             values.chunks_exact(channels * height * width).try_for_each(&mut put)
         })

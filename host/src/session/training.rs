@@ -1,10 +1,6 @@
 //! The training loop: rounds, and between them readings, samples and checkpoints, all through the run directory.
 
-use std::{
-    path::PathBuf,
-    sync::atomic::{AtomicBool, Ordering},
-    time::Instant,
-};
+use std::{path::PathBuf, time::Instant};
 
 use tch::Device;
 
@@ -30,7 +26,11 @@ use crate::{
     run::{Board, Checkpoint, RunDir, TrainingRun},
     text::Show as _,
     train::{TrainError, Trainer},
+    work::{self, Held, Hold, Interrupted},
 };
+
+/// While steps are made that no checkpoint holds.
+const TRAINS: Held = Held { words: "stopping after this step; Ctrl-C again to leave without saving", patience: 2 };
 
 /// What somebody watching a run is told.
 pub trait Watch {
@@ -57,8 +57,19 @@ pub enum End {
     Plateau,
 }
 
+/// How a run begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Start {
+    /// In a directory without a run.
+    New,
+    /// From what another process left of it.
+    Resume,
+    /// From what another process left of it if one did, else in a directory without a run.
+    Either,
+}
+
 /// A run ready to train.
-pub struct Training<'a> {
+pub struct Training {
     trainer: Trainer,
     batches: Batches,
     run: TrainingRun,
@@ -70,18 +81,18 @@ pub struct Training<'a> {
     /// What the images are, as every checkpoint keeps it.
     data: String,
     method: String,
-    stop: &'a AtomicBool,
     last_grid: Option<PathBuf>,
+    /// While there are steps that no checkpoint holds.
+    hold: Option<Hold>,
 }
 
-impl<'a> Training<'a> {
+impl Training {
     /// Begins a run in `out`, or goes on with the one there.
     pub fn start(
         prepared: Prepared,
         out: &std::path::Path,
-        resume: bool,
+        start: Start,
         device: Device,
-        stop: &'a AtomicBool,
     ) -> Result<Self, SessionError> {
         let config = prepared.config().clone();
         set_up(&config, device)?;
@@ -90,6 +101,12 @@ impl<'a> Training<'a> {
                 .unwrap_or_else(|| SessionError::Definition { plugin: prepared.plugin.name.clone(), source })
         })?;
         let facts = Facts::of(&prepared.dataset);
+        let resume = match start {
+            Start::New => false,
+            Start::Resume => true,
+            // What a crash left of a run that never began is no run, and in nobody's way.
+            Start::Either => RunDir::open(out).is_ok(),
+        };
         let begun = if resume {
             Some(RunDir::open_for_resume(out, &config)?)
         } else {
@@ -125,8 +142,8 @@ impl<'a> Training<'a> {
             prepared_definition: prepared.definition,
             data: facts.to_json(),
             method: prepared.plugin.name,
-            stop,
             last_grid: None,
+            hold: None,
         })
     }
 
@@ -140,9 +157,12 @@ impl<'a> Training<'a> {
         self.last_grid.as_ref()
     }
 
-    /// Trains to the end, or until `stop` is set.
+    /// Trains to the end, or until somebody asks for it.
     pub fn train(&mut self, watch: &mut dyn Watch) -> Result<End, SessionError> {
-        self.rounds(watch).map_err(|e| self.with_safe(e))
+        self.hold = Some(work::hold(TRAINS));
+        let end = self.rounds(watch).map_err(|e| self.with_safe(e));
+        self.hold = None;
+        end
     }
 
     fn rounds(&mut self, watch: &mut dyn Watch) -> Result<End, SessionError> {
@@ -158,7 +178,7 @@ impl<'a> Training<'a> {
         let mut since = self.here();
         let step = self.trainer.step();
         if self.evaluations.as_ref().is_some_and(|e| e.is_missing(step)) {
-            let verdict = self.evaluate(&mut since, watch)?;
+            let Some(verdict) = self.evaluate(true, &mut since, watch)? else { return Ok(End::Interrupted) };
             if verdict.best {
                 self.run.mark_best(Some(step))?;
             }
@@ -173,7 +193,7 @@ impl<'a> Training<'a> {
             let step = self.trainer.step();
             watch.round(step);
             let last = step == self.config.steps;
-            let stopped = self.stop.load(Ordering::Relaxed);
+            let stopped = work::asked() > 0;
             let save = last || stopped || step.is_multiple_of(self.config.checkpoint_every);
             let evaluate = self.evaluations.as_ref().is_some_and(|e| e.is_due(step));
             if save || evaluate || step.is_multiple_of(self.config.log_every) {
@@ -191,7 +211,15 @@ impl<'a> Training<'a> {
                 // goes on from this checkpoint makes the evaluation up for it.
                 self.save(watch)?;
             }
-            let verdict = if evaluate { self.evaluate(&mut since, watch)? } else { Verdict::default() };
+            if stopped && !last {
+                // A due evaluation is made up for by whoever goes on.
+                return Ok(End::Interrupted);
+            }
+            let verdict = match evaluate.then(|| self.evaluate(save, &mut since, watch)).transpose()? {
+                Some(None) => return Ok(End::Interrupted),
+                Some(Some(verdict)) => verdict,
+                None => Verdict::default(),
+            };
             if (verdict.best || verdict.plateau) && !save {
                 self.save(watch)?;
             }
@@ -201,9 +229,6 @@ impl<'a> Training<'a> {
             if verdict.plateau && !last {
                 self.plot(watch)?;
                 return Ok(End::Plateau);
-            }
-            if stopped && !last {
-                return Ok(End::Interrupted);
             }
         }
         self.plot(watch)?;
@@ -231,14 +256,33 @@ impl<'a> Training<'a> {
         Ok(())
     }
 
-    /// Evaluates and writes it down; says whether this is the best so far, and whether to go on has no use.
-    fn evaluate(&mut self, since: &mut Since, watch: &mut dyn Watch) -> Result<Verdict, SessionError> {
-        let Some(evaluations) = &mut self.evaluations else { return Ok(Verdict::default()) };
+    /// Evaluates and writes it down; says whether this is the best so far, and whether to go on has no use. `None` where somebody
+    /// asked for the end first: the steps up to here are saved, and whoever goes on makes the evaluation up. `saved` says whether
+    /// they are already.
+    fn evaluate(
+        &mut self,
+        saved: bool,
+        since: &mut Since,
+        watch: &mut dyn Watch,
+    ) -> Result<Option<Verdict>, SessionError> {
+        let Some(evaluations) = &mut self.evaluations else { return Ok(Some(Verdict::default())) };
+        if saved {
+            // Nothing is lost with it but what is made up for.
+            self.hold = None;
+        }
         finish(self.trainer.settings().device);
         self.clock.stop();
         let step = self.trainer.step();
-        let (found, images, passes) = match evaluations.evaluate(&self.trainer, &self.config) {
+        let found = evaluations.evaluate(&self.trainer, &self.config);
+        self.hold = self.hold.take().or_else(|| Some(work::hold(TRAINS)));
+        let (found, images, passes) = match found {
             Ok(found) => found,
+            Err(source) if Interrupted::caused(&source) => {
+                if !saved {
+                    self.save(watch)?;
+                }
+                return Ok(None);
+            }
             Err(source) => {
                 // The weights are no worse for it, unless they are the reason: a run that goes on from here makes the evaluation up.
                 // If saving fails, too, the older checkpoint is the good one, and the evaluation's error the one to tell.
@@ -269,7 +313,7 @@ impl<'a> Training<'a> {
         self.clock.start();
         // The next line's speed is that of training.
         *since = self.here();
-        Ok(verdict)
+        Ok(Some(verdict))
     }
 
     fn sample(&mut self, watch: &mut dyn Watch) -> Result<(), SessionError> {

@@ -30,9 +30,12 @@ pub use verify::{Verified, verify};
 
 use std::{fs, io::Write as _, os::unix::fs::PermissionsExt as _, path::Path};
 
+use crate::work::{self, Held};
+
 /// Writes a file whole or not at all: beside its place, synced, renamed.
 fn place(path: &Path, content: &[u8]) -> Result<(), ShareError> {
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let _whole = work::hold(Held::WRITES);
     let write = || {
         fs::create_dir_all(folder)?;
         let mut beside = tempfile::NamedTempFile::new_in(folder)?;

@@ -8,7 +8,10 @@ use std::{
 };
 
 use super::{Description, HEAD, MAGIC, START, VERSION, sum};
-use crate::data::DataError;
+use crate::{
+    data::DataError,
+    work::{self, Held, Hold},
+};
 
 /// A cache in the making. Dropped without [`Writer::finish`], it leaves nothing behind.
 pub(in crate::data) struct Writer {
@@ -17,6 +20,8 @@ pub(in crate::data) struct Writer {
     to: BufWriter<File>,
     sums: Vec<u32>,
     done: bool,
+    /// The unfinished file is removed by whoever stops.
+    _whole: Hold,
 }
 
 impl Writer {
@@ -39,7 +44,14 @@ impl Writer {
             Ok(to)
         };
         let to = begin().map_err(failed)?;
-        Ok(Self { path: path.to_owned(), unfinished, to, sums: Vec::new(), done: false })
+        Ok(Self {
+            path: path.to_owned(),
+            unfinished,
+            to,
+            sums: Vec::new(),
+            done: false,
+            _whole: work::hold(Held::WRITES),
+        })
     }
 
     /// Adds an image's planes.

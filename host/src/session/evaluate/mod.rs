@@ -31,6 +31,7 @@ use crate::{
     run::NamedArray,
     share,
     train::{draw_latents, generate_with},
+    work::Work,
 };
 use real::Real;
 
@@ -249,7 +250,9 @@ impl Evaluator {
         let logits = self.plan.features || self.metrics.contains(&Metric::Is);
         let mut collector = Collector::new(&self.extractor, most, rows, logits)?;
         let (mut collecting, mut kept) = (0.0, Vec::new());
+        let work = Work::of("evaluating", most as u64, "images");
         feed(&mut |images| {
+            work.more(images.size()[0] as u64)?;
             let begin = Instant::now();
             collector.add(&images)?;
             if self.plan.features {
@@ -260,6 +263,8 @@ impl Evaluator {
         })?;
         let images = start.elapsed().as_secs_f64() - collecting;
         let features = collector.finish()?;
+        drop(work);
+        let _work = Work::begin("computing figures");
         let n = features.moments.count() as usize;
         let (figures, warnings) = self.figures(&features, &record, n)?;
         let seconds = Seconds {
