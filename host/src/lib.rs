@@ -6,6 +6,7 @@ pub mod compare;
 pub mod config;
 mod confined;
 pub mod data;
+pub mod exhausted;
 pub mod export;
 pub mod files;
 mod folders;

@@ -33,10 +33,10 @@ use arguments::{Arguments, Command, Common, DataCommand, PluginCommand};
 use terminal::{print, print_json, say};
 
 use crate::{
-    metrics,
+    exhausted, metrics,
     plugin::{self, PluginError},
     run::RunError,
-    session::{SessionError, resolve_device},
+    session::{SessionError, out_of_memory, resolve_device},
     text::indented,
     work::{self, Interrupted, Work},
 };
@@ -50,12 +50,13 @@ const INTERRUPTED: u8 = 130;
 
 /// Runs the command line of this process; the exit codes are in `tandem --help`.
 pub fn main() -> ExitCode {
+    exhausted::watch();
     let Arguments { common, command } = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => return no_command(&error),
     };
     // What serves another process has nobody to talk to, and ends when that one wants it.
-    let served = matches!(command, Command::Declare | Command::Steps(_));
+    let served = matches!(command, Command::Declare | Command::Extract | Command::Steps(_));
     let outcome = log::start(common.log_format).map_err(Usage).map_err(anyhow::Error::new).and_then(|()| {
         if served {
             return run(command, &common);
@@ -83,7 +84,12 @@ fn failed(error: &anyhow::Error) -> ExitCode {
         say(interrupt::farewell());
         return ExitCode::from(INTERRUPTED);
     }
-    say(format_args!("error: {}", indented(&chain(error))));
+    let text = chain(error);
+    if let Some(told) = out_of_memory(&text) {
+        say(format_args!("error: {}", indented(&told)));
+        return ExitCode::from(FAILED);
+    }
+    say(format_args!("error: {}", indented(&text)));
     let usage = error.downcast_ref::<SessionError>().is_some_and(SessionError::is_usage)
         || error.is::<Usage>()
         || error.is::<crate::config::ConfigError>()

@@ -165,7 +165,7 @@ at::Tensor Convolution::sliced_forward(const at::Tensor& input, const at::Tensor
   for (size_t d = 0; d < 2; ++d) sizes.push_back((out.size(2 + d) - 1) * stride_[d] + 1 + output_padding_[d]);
   const auto large = spread(out, sizes);
   // A tensor of its own, as in `forward`.
-  return bias.has_value() ? large + bias->view({1, -1, 1, 1}) : large.clone();
+  return bias.has_value() ? large.add(bias->view({1, -1, 1, 1})) : large.clone();
 }
 
 at::Tensor Convolution::input_gradient(const at::Tensor& delta, const at::Tensor& input,

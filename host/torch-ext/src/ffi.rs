@@ -323,6 +323,7 @@ unsafe extern "C" {
     ) -> Status;
     pub(crate) safe fn tandem_ext_use_deterministic(on: bool) -> Status;
     pub(crate) safe fn tandem_ext_keep_freed_memory() -> Status;
+    pub(crate) safe fn tandem_ext_tell_bad_alloc(text: Slice<'_, u8>) -> Status;
     pub(crate) safe fn tandem_ext_return_freed_memory();
     pub(crate) safe fn tandem_ext_library_path(path: &mut Buffer) -> Status;
     pub(crate) safe fn tandem_ext_open_library(path: Slice<'_, u8>) -> Status;

@@ -20,7 +20,7 @@ mod pivot;
 pub use activation::{elu, leaky_relu, softplus};
 pub use autograd::grad;
 pub use conv::{Conv, conv};
-pub use cuda::{keep_freed_memory, open_cuda, return_freed_memory, use_deterministic};
+pub use cuda::{keep_freed_memory, open_cuda, return_freed_memory, tell_bad_alloc, use_deterministic};
 pub use cuda_graph::{CudaGraph, cuda_graphs_are_built, cuda_graphs_are_open, cuda_peak_bytes};
 pub use error::TorchError;
 pub use generator::{Generator, generator_state, set_generator_state};

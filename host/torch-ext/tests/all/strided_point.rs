@@ -115,7 +115,7 @@ fn the_output_may_be_overwritten() {
         let bare = || conv(&leaves.input, &leaves.weight, None, &case.conv).unwrap();
         let pivoted = || pivoted_conv(&leaves.input, &leaves.weight, None, &case.conv, &pivot).unwrap();
         let expected = grad(&[bare().relu().sum(None)], &[None], &[&leaves.weight], false, false).unwrap();
-        for out in [bare(), pivoted()] {
+        for mut out in [bare(), pivoted()] {
             let found = grad(&[out.relu_().sum(None)], &[None], &[&leaves.weight], false, false).unwrap();
             assert_close(&found[0], &expected[0], "after relu_");
         }
