@@ -141,20 +141,22 @@ fn described(gan: &Gan) -> String {
 fn dump(draw: &Draw, gan: &Gan, plugin: &str, path: &std::path::Path) -> anyhow::Result<()> {
     let tensors = check::dump(gan, draw)?;
     let arrays = tensors.iter().map(|(name, t)| to_array(name.as_str(), t)).collect::<Result<Vec<_>, _>>()?;
-    let mut metadata = Metadata::from([
+    write_arrays(path, &arrays, &dump_metadata(draw, gan, plugin))?;
+    Ok(())
+}
+
+/// What a dump says of itself. An option's bare name may be one of the others: those that cannot come last.
+fn dump_metadata(draw: &Draw, gan: &Gan, plugin: &str) -> Metadata {
+    let text = |value: &Value| if let Value::Text(text) = value { text.clone() } else { value.to_string() };
+    let options = || gan.options.iter().map(|option| (&option.name, text(&option.value)));
+    let mut metadata: Metadata = options().map(|(name, value)| (name.clone(), value)).collect();
+    metadata.extend(options().map(|(name, value)| (format!("option.{name}"), value)));
+    metadata.extend([
         ("method".to_owned(), plugin.to_owned()),
         ("samples".to_owned(), draw.samples.to_string()),
         ("seed".to_owned(), draw.seed.to_string()),
     ]);
-    for option in &gan.options {
-        let value = match &option.value {
-            Value::Text(text) => text.clone(),
-            other => other.to_string(),
-        };
-        metadata.insert(option.name.clone(), value);
-    }
-    write_arrays(path, &arrays, &metadata)?;
-    Ok(())
+    metadata
 }
 
 fn shown(outcome: &Outcome) -> String {

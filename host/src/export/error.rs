@@ -116,6 +116,9 @@ fn lines(all: &[String]) -> String {
     all.iter().fold(String::new(), |text, line| text + "\n  " + &sentence(line))
 }
 
+/// How many tensors of a kind a message lists.
+const LISTED: usize = 200;
+
 /// How tensors differ from those that a network owns.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Misfit {
@@ -151,8 +154,11 @@ impl fmt::Display for Misfit {
         }
         let lists = [("missing", &self.missing), ("unexpected", &self.unexpected), ("different", &self.mismatched)];
         for (what, tensors) in lists {
-            for tensor in tensors {
+            for tensor in tensors.iter().take(LISTED) {
                 write!(f, "\n  {what}: {}", tensor.shown())?;
+            }
+            if tensors.len() > LISTED {
+                write!(f, "\n  {what}: {} more", tensors.len() - LISTED)?;
             }
         }
         write!(f, "\nits tensors must have the names and shapes that `tandem export --to safetensors` gives")?;
@@ -196,5 +202,5 @@ fn python_text(path: &Path) -> String {
 
 /// `F32 [64, 1, 4, 4]`.
 pub(super) fn shown(dtype: ArrayType, shape: &[usize]) -> String {
-    format!("{dtype} {shape:?}")
+    format!("{dtype} {}", format!("{shape:?}").shown())
 }

@@ -25,7 +25,7 @@ pub fn code(text: &str) -> String {
 }
 
 /// A block of code that nothing in it ends.
-pub(super) fn block(language: &str, text: &str) -> String {
+pub fn block(language: &str, text: &str) -> String {
     let longest = text.split(|c| c != '`').map(str::len).max().unwrap_or(0);
     let fence = "`".repeat(3.max(longest + 1));
     format!("{fence}{language}\n{text}{fence}\n")
@@ -58,7 +58,7 @@ mod tests {
         assert_eq!(plain("a | b\n`c` <d>"), "a \\| b \\`c\\` \\<d>");
         assert_eq!([plain("a\u{202e}b\u{2028}"), code("\u{85}c")], ["a b ", "` c`"]);
         assert_eq!(plain("loss = non-saturating"), "loss = non-saturating");
-        assert_eq!(code("|x|\n`"), "`\\|x\\| '`");
+        assert_eq!(code("|x|\n`\u{202e}"), "`\\|x\\| ' `");
         assert_eq!(scalar("a\"\n- b: c"), r#""a\"\n- b: c""#);
         assert_eq!(block("toml", "a = \"```\"\n"), "````toml\na = \"```\"\n````\n");
         assert_eq!([12.5, 1e-7, 1.5e20, 1e16, 3.0].map(float), ["12.5", "1.0e-7", "1.5e+20", "1.0e+16", "3.0"]);

@@ -18,7 +18,7 @@ pub use card::Card;
 pub use error::{ExportError, Misfit};
 pub use folder::{File, check_target, write};
 pub use license::UNKNOWN;
-pub use markup::{code, plain};
+pub use markup::{block, code, plain};
 pub use onnx::OPSET as ONNX_OPSET;
 pub use weights::Weights;
 

@@ -46,7 +46,9 @@ impl LoadedPlugin {
 }
 
 fn checked(definition: &value::Definition, images: Images) -> Result<Gan, LoadProblem> {
-    let gan = Gan::decode(definition).map_err(|e| LoadProblem::Malformed(plain(&e.to_string())))?;
+    let malformed = |e: tandem_plugin_api::Error| LoadProblem::Malformed(plain(&e.to_string()));
+    let gan = Gan::decode(definition).map_err(malformed)?;
+    gan.check_meaning().map_err(malformed)?;
     // The plugin said so itself; a plugin that was not made with the export macro may not have looked.
     gan.fits(images).map_err(|e| LoadProblem::OtherImages(plain(&e.to_string())))?;
     Ok(gan)

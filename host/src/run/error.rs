@@ -134,7 +134,7 @@ pub struct Safe {
 
 impl RunError {
     /// For `map_err`: this operation on this path failed.
-    pub(super) fn io(operation: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+    pub(crate) fn io(operation: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
         move |source| Self::Io { operation, path, source, safe: None }
     }

@@ -58,7 +58,9 @@ impl Translation<'_> {
         let shape = self.shape_of(node, 0);
         let weight = self.weight(name, &node.op, &shape);
         let bias_name = format!("{name}.bias");
-        if (0..2).all(|i| output_padding[i] < stride[i]) {
+        let out = [2, 3].map(|dim| if let Dim::Size(n) = node.output.shape.0[dim] { n } else { 1 });
+        // Runtimes also refuse a result of which nothing is left before it is padded.
+        if (0..2).all(|i| output_padding[i] < stride[i].min(out[i])) {
             let bias = bias.then(|| self.stored(&bias_name, &[*out_channels]));
             let inputs: Vec<&str> = [x, &weight].into_iter().chain(bias.as_deref()).collect();
             let mut attributes = window(&shape[2..], *stride, *padding, *dilation, *groups);
@@ -72,10 +74,8 @@ impl Translation<'_> {
             let around = self.graph.ints(&[0, 0, 0, 0, 0, 0, beyond[0], beyond[1]]);
             value = self.graph.node("Pad", &[&value, &around], &[]);
         }
-        for (dim, start) in (2_i64..).zip(*padding) {
-            if let Dim::Size(size) = node.output.shape.0[dim as usize] {
-                value = self.slice(&value, [start, start + size, dim, 1]);
-            }
+        for (i, dim) in [2, 3].into_iter().enumerate() {
+            value = self.slice(&value, [padding[i], padding[i] + out[i], dim, 1]);
         }
         if *bias {
             let bias = self.stored(&bias_name, &[*out_channels, 1, 1]);

@@ -52,5 +52,5 @@ fn is_archive_of_torch(path: &Path) -> bool {
     else {
         return true;
     };
-    archive.file_names().any(|name| name == "data.pkl" || name.ends_with("/data.pkl"))
+    archive.file_names().flatten().any(|name| name == "data.pkl" || name.ends_with("/data.pkl"))
 }

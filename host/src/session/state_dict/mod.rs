@@ -5,7 +5,7 @@ mod file;
 mod names;
 mod values;
 
-use std::path::Path;
+use std::{collections::BTreeMap, path::Path};
 
 use tandem_plugin_api::{
     Network,
@@ -31,7 +31,14 @@ pub fn state_dict(file: &Path, target: Target, network: &Network) -> Result<Vec<
     let parameters = network.parameters();
     let mut wrong = Vec::new();
     let arrays = names::translated(arrays, &parameters);
-    let arrays = arrays.into_iter().map(|array| widened(array, &mut wrong)).collect::<Result<Vec<_>, _>>()?;
+    // What is not the network's, or of another shape, is told as the file has it.
+    let shapes: BTreeMap<&str, &[i64]> = parameters.iter().map(|p| (p.name.as_str(), &p.shape[..])).collect();
+    let fits = |array: &NamedArray| {
+        let shape = shapes.get(array.name.as_str());
+        shape.is_some_and(|shape| array.shape.iter().map(|&n| n as i64).eq(shape.iter().copied()))
+    };
+    let arrays = arrays.into_iter().map(|array| if fits(&array) { widened(array, &mut wrong) } else { Ok(array) });
+    let arrays = arrays.collect::<Result<Vec<_>, _>>()?;
     let arrays = with_counters(arrays, &parameters)?;
     let origin = file.shown().to_string();
     let weights = Weights::check(network, target, &arrays, &origin)?;

@@ -1,6 +1,6 @@
 //! Names that wrappers of PyTorch give to a network's tensors, brought back where their meaning is certain.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use tandem_plugin_api::opset::Parameter;
 
@@ -8,6 +8,8 @@ use crate::run::NamedArray;
 
 /// What `torch.compile` puts before the names of a module that it wraps, also within others.
 const COMPILED: &str = "_orig_mod";
+/// How many names may stand before a tensor's own; a bound for files that hold no state_dict.
+const MOST_PARTS: usize = 16;
 /// How `torch.nn.utils.parametrizations.spectral_norm` calls what `torch.nn.utils.spectral_norm` calls otherwise. Both keep the
 /// same three tensors, in the same shapes, for the same computation.
 const PARAMETRIZED: [(&str, &str); 3] = [
@@ -54,7 +56,7 @@ fn prefix(names: &[String], known: impl Fn(&str) -> bool) -> Option<String> {
     if names.iter().any(|name| known(name)) {
         return None;
     }
-    let ends = first.match_indices('.').map(|(dot, _)| &first[..=dot]);
+    let ends = first.match_indices('.').take(MOST_PARTS).map(|(dot, _)| &first[..=dot]);
     let mut shared = ends.take_while(|start| names.iter().all(|name| name.starts_with(start)));
     shared.find(|start| names.iter().any(|name| known(&name[start.len()..]))).map(str::to_owned)
 }

@@ -58,5 +58,5 @@ pub(super) fn classes(network: &Network) -> Vec<&'static str> {
         (uses(|op| matches!(op, Op::Embedding { spectral_norm: true, .. })), EMBEDDING),
     ];
     let own: Vec<&str> = own.into_iter().filter(|(used, _)| *used).map(|(_, text)| text).collect();
-    if own.is_empty() { own } else { [&[BASE], &own[..]].concat() }
+    if own.is_empty() { own } else { std::iter::once(BASE).chain(own).collect() }
 }
