@@ -84,7 +84,7 @@ impl Sources {
 
     /// The extractor that is named, if one is.
     pub fn extractor(&self) -> Option<String> {
-        self.merged(None).get("evaluate.extractor")?.as_str().map(str::to_owned)
+        self.merged(None).get("evaluate.extractor")?.value.as_str().map(str::to_owned)
     }
 
     /// The configuration, given what the plugin recommends for the chosen mode.

@@ -3,6 +3,8 @@
 //! ([`confine`]), and how its end is told. What is asked of it is its owner's business.
 
 mod rules;
+#[cfg(test)]
+mod tests;
 
 use std::{
     ffi::OsStr,

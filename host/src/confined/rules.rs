@@ -70,6 +70,11 @@ pub(crate) fn confine(bounds: &Bounds) -> Result<(), String> {
     if threads != 1 {
         return Err(format!("it has {threads} threads, of which one would be confined"));
     }
+    confine_thread(bounds)
+}
+
+/// [`confine`] of a thread alone, and of those that it starts; the limits are the whole process's.
+pub(super) fn confine_thread(bounds: &Bounds) -> Result<(), String> {
     let mut limits = vec![
         (Resource::RLIMIT_AS, mapped()?.saturating_add(bounds.memory)),
         (Resource::RLIMIT_FSIZE, 0),

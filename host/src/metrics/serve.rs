@@ -1,7 +1,7 @@
 //! An extractor's process: gives up what it may not have, loads the module, and answers until its starter is gone.
 
 use std::{
-    io::{self, BufRead as _, BufReader, Read as _, Write as _},
+    io::{self, BufReader, Read as _, Write as _},
     os::{fd::AsFd as _, unix::net::UnixStream},
 };
 
