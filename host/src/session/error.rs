@@ -124,7 +124,12 @@ pub enum SessionError {
     #[error("{0}")]
     Stored(String),
     /// The images at hand are not those that a run was trained with.
-    #[error("the images are not those that led to {place}:{}\n(then: {}{}; now: {}) put them back as they were, begin a new run with another --out, or go on all the same with `--set data.may_change=true`", list(differences), sources[0].shown(), version(versions), sources[1].shown())]
+    #[error(
+        "the images are not those that led to {place}:{}\n({}{}) put them back as they were, begin a new run with another --out, or go on all the same with `--set data.may_change=true`",
+        list(differences),
+        places(sources),
+        version(versions)
+    )]
     OtherData {
         /// The checkpoint.
         place: String,
@@ -149,9 +154,13 @@ fn list(differences: &[String]) -> String {
     differences.iter().fold(String::new(), |text, one| text + "\n  " + one)
 }
 
+fn places([then, now]: &[String; 2]) -> String {
+    if then == now { now.shown().to_string() } else { format!("then: {}; now: {}", then.shown(), now.shown()) }
+}
+
 /// A decoder may have changed between two versions.
 fn version([then, now]: &[String; 2]) -> String {
-    if then == now { String::new() } else { format!(", read by tandem {}, this is {now}", then.shown()) }
+    if then == now { String::new() } else { format!("; then read by tandem {}, this is {now}", then.shown()) }
 }
 
 impl SessionError {

@@ -31,21 +31,24 @@ pub(super) fn restore(
     let begin = SamplerState { seed: config.seed, epoch: 0, offset: 0 };
     let step = run.latest()?;
     let stored = step.map(|step| run.load_checkpoint(step)).transpose()?;
+    let mut same = true;
     if let Some(checkpoint) = &stored {
-        // Before the plugin is asked for anything: it is not to be blamed for a file that was edited.
+        // Before what the plugin declares: it is not to be blamed for a file that was edited, or for another number of classes.
         run.check_definition(checkpoint.step, &checkpoint.metadata)?;
         run.check_config(checkpoint.step, &checkpoint.metadata)?;
+        same = same_data(run, checkpoint, facts, config.data.may_change == Some(true))?;
     }
     if run.definition()? != prepared.definition {
         return Err(SessionError::Stored(format!(
             "plugin `{}` now declares another definition than {} was trained with; put the old plugin back \
-             (plugin.json has its SHA-256), or begin a new run with another --out",
+             (plugin.json has its SHA-256){}, or begin a new run with another --out",
             prepared.plugin.name,
-            run.path().shown()
+            run.path().shown(),
+            // It is told their channels and classes.
+            if same { "" } else { " and images of as many classes" }
         )));
     }
     let Some(checkpoint) = stored else { return Ok(Position { data: begin, trained: Duration::ZERO }) };
-    let same = same_data(run, &checkpoint, facts, config.data.may_change == Some(true))?;
     refuse_nan(run, &checkpoint)?;
     let data = checkpoint::restore(trainer, &checkpoint)?;
     // Other images are met from the beginning of an epoch: there may be fewer than where it stood.

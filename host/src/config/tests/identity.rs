@@ -87,6 +87,7 @@ fn another_value(key: &str) -> Option<&'static [&'static str]> {
         "data.channels" => &["data.channels=rgb"],
         "data.flip" => &["data.flip=true"],
         "data.max_bad" => &["data.max_bad=3"],
+        "data.may_change" => &["data.may_change=true"],
         "data.use_cache" => &["data.use_cache=false"],
         "data.cache" => &["data.cache=/x"],
         "generator.learning_rate" => &["generator.learning_rate=1"],
