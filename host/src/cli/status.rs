@@ -16,9 +16,11 @@ use crate::{
 
 /// How often a terminal's line is drawn again.
 const GLANCE: Duration = Duration::from_millis(200);
-/// Shorter work than this needs no word.
-const SHORT: Duration = Duration::from_millis(1700);
-/// How long it may be silent after the first line, and when it takes long altogether.
+/// Shorter work than this goes by within what it is part of.
+const SHORT: Duration = Duration::from_millis(500);
+/// How long it may be silent before the first line.
+const FIRST: Duration = Duration::from_millis(1700);
+/// How long after it, and when it takes long altogether.
 const SILENCE: [Duration; 2] = [Duration::from_secs(10), Duration::from_mins(1)];
 /// From where on it takes long.
 const LONG: Duration = Duration::from_mins(5);
@@ -45,7 +47,6 @@ pub(super) fn end() {
 fn on_a_terminal() {
     while !OVER.load(Ordering::Relaxed) {
         thread::sleep(GLANCE);
-        // What is shorter goes by within what it is part of.
         let status = work::current(SHORT).map_or_else(String::new, |state| drawn(&state, width()));
         show_status(&status);
         if OVER.load(Ordering::Relaxed) {
@@ -64,7 +65,7 @@ fn in_lines() {
         let Some(state) = work::current(SHORT) else { continue };
         let silent = last_said().unwrap_or(start).elapsed();
         let enough = match (told == state.what, state.elapsed() < LONG) {
-            (false, _) => SHORT,
+            (false, _) => FIRST,
             (true, true) => SILENCE[0],
             (true, false) => SILENCE[1],
         };
