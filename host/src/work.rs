@@ -93,9 +93,9 @@ impl State {
     }
 }
 
-/// The innermost of what is going on.
-pub fn current() -> Option<Arc<State>> {
-    locked(&GOING_ON).last().cloned()
+/// The innermost of what has been going on for at least so long.
+pub fn current(least: Duration) -> Option<Arc<State>> {
+    locked(&GOING_ON).iter().rfind(|state| state.elapsed() >= least).cloned()
 }
 
 /// A piece of long work; it is over when this is dropped.
@@ -215,6 +215,7 @@ mod tests {
         let outer = Work::of("test of work: outer", 7, "things");
         let inner = Work::begin("test of work: inner");
         assert_eq!(names(), ["test of work: outer", "test of work: inner"]);
+        assert!(current(Duration::from_secs(3600)).is_none(), "nothing has been going on for so long");
         outer.more(2).unwrap();
         outer.more(3).unwrap();
         outer.note("half");

@@ -253,9 +253,9 @@ fn ctrl_c_before_the_first_step_is_no_crash() {
     assert!(killed.success());
     stderr.read_to_string(&mut said).unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(130), "{said}");
-    let (_, command) = said.split_once("interrupted before anything was written; go on with: tandem train ").unwrap();
-    assert!(!command.contains("--resume") && fs::metadata(here.path("run")).is_err(), "{said}");
-    here.train("run", &[]).assert().success();
+    let (_, command) = said.split_once("interrupted before the first step; go on with: tandem train ").unwrap();
+    assert!(command.ends_with(" --resume-or-start\n") && fs::metadata(here.path("run")).is_err(), "{said}");
+    here.train("run", &["--resume-or-start"]).assert().success();
 }
 
 #[test]

@@ -19,6 +19,7 @@ use crate::{
     run::{Metadata, write_arrays},
     session::{self, to_array},
     text::Show as _,
+    work::Work,
 };
 
 /// More combinations of choices than this are not what anybody asked for.
@@ -90,9 +91,11 @@ fn one(arguments: &Check, name: &str, plugin_path: &[PathBuf], draw: &Draw) -> a
     }
     let choices = if arguments.variants { combinations(&first)? } else { vec![Vec::new()] };
     let mut variants = Vec::new();
+    let work = Work::of(format!("checking {name}"), choices.len() as u64, "variants");
     for choice in choices {
         let gan = plugins::declare(&file, &arguments.subject, &choice)?;
         variants.push(proven(&file.manifest.name, &gan, draw)?);
+        work.more(1)?;
     }
     Ok(Outcome::of(file.manifest.name, variants))
 }

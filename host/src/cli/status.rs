@@ -16,9 +16,11 @@ use crate::{
 
 /// How often a terminal's line is drawn again.
 const GLANCE: Duration = Duration::from_millis(200);
-/// Shorter work than this needs no word.
-const SHORT: Duration = Duration::from_millis(1700);
-/// How long it may be silent after the first line, and when it takes long altogether.
+/// Shorter work than this goes by within what it is part of.
+const SHORT: Duration = Duration::from_millis(500);
+/// How long it may be silent before the first line.
+const FIRST: Duration = Duration::from_millis(1700);
+/// How long after it, and when it takes long altogether.
 const SILENCE: [Duration; 2] = [Duration::from_secs(10), Duration::from_mins(1)];
 /// From where on it takes long.
 const LONG: Duration = Duration::from_mins(5);
@@ -30,7 +32,8 @@ static OVER: AtomicBool = AtomicBool::new(false);
 
 /// Begins to look.
 pub(super) fn watch() {
-    let look = if std::io::stderr().is_terminal() { on_a_terminal } else { in_lines };
+    let dumb = std::env::var_os("TERM").is_none_or(|terminal| terminal == "dumb");
+    let look = if std::io::stderr().is_terminal() && !dumb { on_a_terminal } else { in_lines };
     // Without it, work is silent and no worse.
     let _ = thread::Builder::new().name("status".into()).spawn(look);
 }
@@ -44,10 +47,7 @@ pub(super) fn end() {
 fn on_a_terminal() {
     while !OVER.load(Ordering::Relaxed) {
         thread::sleep(GLANCE);
-        let status = match work::current() {
-            Some(state) if state.elapsed() >= SHORT || state.done() > 0 => drawn(&state, width()),
-            _ => String::new(),
-        };
+        let status = work::current(SHORT).map_or_else(String::new, |state| drawn(&state, width()));
         show_status(&status);
         if OVER.load(Ordering::Relaxed) {
             // Between the two, the last one may have been taken away.
@@ -62,14 +62,14 @@ fn in_lines() {
     let mut told = String::new();
     while !OVER.load(Ordering::Relaxed) {
         thread::sleep(GLANCE);
-        let Some(state) = work::current() else { continue };
+        let Some(state) = work::current(SHORT) else { continue };
         let silent = last_said().unwrap_or(start).elapsed();
         let enough = match (told == state.what, state.elapsed() < LONG) {
-            (false, _) => SHORT,
+            (false, _) => FIRST,
             (true, true) => SILENCE[0],
             (true, false) => SILENCE[1],
         };
-        if silent >= enough && state.elapsed() >= SHORT.min(silent) {
+        if silent >= enough {
             say(line(&state));
             told.clone_from(&state.what);
         }

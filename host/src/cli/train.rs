@@ -25,9 +25,9 @@ use crate::{
 pub(super) fn run(arguments: &Train, common: &Common) -> anyhow::Result<ExitCode> {
     let sources = Sources::load(Some(&arguments.config), environment(), &arguments.sets)?;
     let again = again(arguments, common)?;
-    let resumed = again.clone().flag(if arguments.resume { "--resume" } else { "--resume-or-start" });
-    let first = if arguments.resume || arguments.resume_or_start { &resumed } else { &again };
-    set_farewell(format!("interrupted before anything was written; go on with: {first}"));
+    // Right at whichever moment of a beginning it is asked to end.
+    let first = again.clone().flag(if arguments.resume { "--resume" } else { "--resume-or-start" });
+    set_farewell(format!("interrupted before the first step; go on with: {first}"));
     let prepared = prepare(&sources, &common.plugin_path)?;
     if arguments.dry_run {
         print(&prepared.resolved.explain()?)?;
@@ -44,7 +44,6 @@ pub(super) fn run(arguments: &Train, common: &Common) -> anyhow::Result<ExitCode
     let mut training = Training::start(prepared, &out, start, device)?;
     log::also_to(training.run_dir().log_file()?);
     let go_on = again.flag("--resume");
-    set_farewell(format!("interrupted before the first step; go on with: {go_on}"));
     work::go_on()?;
     set_farewell(format!("interrupted and saved; go on with: {go_on}"));
     match training.train(&mut Screen::new())? {
