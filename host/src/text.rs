@@ -99,6 +99,50 @@ pub fn printable(text: &str) -> Cow<'_, str> {
     Cow::Owned(kept)
 }
 
+/// What something foreign said (a plugin, a library, another process), on one line and of bounded length: its own lines follow
+/// one another, and what is silent otherwise is escaped.
+pub fn sentence(text: &str) -> String {
+    const MOST_SAID: usize = 1000;
+    let mut said = String::new();
+    for c in text.chars().take(MOST_SAID) {
+        match c {
+            '\n' | '\r' | '\t' => said.push(' '),
+            c if is_silent(c) => said.extend(c.escape_unicode()),
+            c => said.push(c),
+        }
+    }
+    if text.chars().nth(MOST_SAID).is_some() {
+        said.push('…');
+    }
+    said
+}
+
+/// JSON with what is silent in its texts escaped as JSON does it: it means the same. Its own lines stay.
+pub fn json_printable(json: &str) -> Cow<'_, str> {
+    // What is no text in it is ASCII, and the control characters of texts are escaped already, but for DEL and those above.
+    let forbidden = |c: char| is_silent(c) && !matches!(c, '\n' | '\t');
+    if !json.contains(forbidden) {
+        return Cow::Borrowed(json);
+    }
+    let mut kept = String::with_capacity(json.len() + 16);
+    for c in json.chars() {
+        if forbidden(c) {
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                let _ = write!(kept, "\\u{unit:04x}");
+            }
+        } else {
+            kept.push(c);
+        }
+    }
+    Cow::Owned(kept)
+}
+
+/// Text of several lines within a list of lines, such as an error: all but the first are indented, so that a name with a
+/// line break in it makes no line that looks like another's.
+pub fn indented(text: &str) -> Cow<'_, str> {
+    if text.contains('\n') { Cow::Owned(text.replace('\n', "\n  ")) } else { Cow::Borrowed(text) }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -126,7 +170,30 @@ mod tests {
         assert_eq!(whole.shown().to_string(), whole);
     }
 
+    #[test]
+    fn what_is_said_elsewhere_stays_on_a_line_and_is_cut() {
+        assert_eq!(sentence("red \u{1b}[31malert\r\nline\u{202e}"), "red \\u{1b}[31malert  line\\u{202e}");
+        assert_eq!(sentence(&"é".repeat(1001)).chars().count(), 1001);
+        assert!(sentence(&"é".repeat(1001)).ends_with('…') && !sentence(&"é".repeat(1000)).ends_with('…'));
+    }
+
+    #[test]
+    fn what_follows_a_line_break_is_no_line_of_its_own() {
+        assert_eq!(indented("one line"), "one line");
+        assert_eq!(indented("x\nerror: forged\n  by"), "x\n  error: forged\n    by");
+    }
+
     proptest! {
+        #[test]
+        fn printable_json_means_the_same(text in any::<String>(), more in "[\u{7f}-\u{9f}\u{202a}-\u{202e}\u{feff}\u{e0001}]*") {
+            let value = serde_json::json!({ "a": [&text, &more], (more.as_str()): 1 });
+            for json in [value.to_string(), format!("{value:#}")] {
+                let kept = json_printable(&json);
+                prop_assert!(!kept.contains(|c| is_silent(c) && c != '\n'));
+                prop_assert_eq!(serde_json::from_str::<serde_json::Value>(&kept).unwrap(), value.clone());
+            }
+        }
+
         #[test]
         fn nothing_silent_is_ever_shown(text in any::<String>()) {
             prop_assert!(!text.shown().to_string().contains(is_silent));

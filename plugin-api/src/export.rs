@@ -58,7 +58,18 @@ pub fn request(images: Images, options: &[Named<Value>]) -> RVec<abi::Named<abi:
 
 /// Makes the crate a plugin: `export_gan!("lsgan", "Least-squares GAN (Mao et al. 2017)", declare);`
 ///
-/// `declare` is the author's one function, `fn(&Options) -> Result<Gan, Error>`. The crate must be a `cdylib`.
+/// `declare` is the author's one function, `fn(&Options) -> Result<Gan, Error>`. The crate must be a `cdylib`. The name is what
+/// configurations ask for: letters, digits, `_`, `-` and `.`, nothing that looks like an option or a file ([`manifest::is_name`]).
+///
+/// # Isolation
+///
+/// The declaration runs in a process of its own that can write, send and start nothing and reads no file but the system's
+/// libraries. It is not blind: it can ask whether any path exists, for a file's size, owner and times, and where a link
+/// leads (`access`, `stat`, `readlink`; `/proc/N` tells which processes run), and learn the names of machine and kernel, memory,
+/// load, processor, time, and the user's number. What it learns can leave in its definition or its error alone. A declaration
+/// that depends on any of it gives other definitions on other machines; depend on [`Options`] only.
+///
+/// [`manifest::is_name`]: crate::manifest::is_name
 #[macro_export]
 macro_rules! export_gan {
     ($name:literal, $summary:literal, $declare:path) => {
@@ -73,6 +84,10 @@ macro_rules! export_gan {
                     prefix_type::PrefixTypeTrait,
                     std_types::{RResult, RString, RVec},
                 };
+                assert!(
+                    $crate::__private::manifest::is_name($name),
+                    "a plugin's name must be 1 to 64 letters, digits, `_`, `-` or `.`, begin with neither `-` nor `.`, and not end with `.`, `.so`, `.gz` or `.tgz`"
+                );
                 assert!(
                     $crate::__private::manifest::is_plain($name) && $crate::__private::manifest::is_plain($summary),
                     "a plugin's name and summary must be without quotes, backslashes and control characters"

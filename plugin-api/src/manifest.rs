@@ -104,6 +104,43 @@ pub const fn is_plain(text: &str) -> bool {
     true
 }
 
+/// The most characters of a plugin's name.
+pub const MOST_NAME: usize = 64;
+
+/// Whether a plugin can be asked for by this name in a configuration and on the command line: letters, digits, `_`, `-` and
+/// `.`, but nothing that would be an option (`-x`), a hidden file (`.x`), a folder (`..`) or a file (`x.so`, `x.gz`, `x.tgz`). The
+/// export macro refuses others at compile time, hosts refuse a plugin that has one.
+pub const fn is_name(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    let mut i = 0;
+    while i < bytes.len() {
+        if !(bytes[i].is_ascii_alphanumeric() || matches!(bytes[i], b'_' | b'-' | b'.')) {
+            return false;
+        }
+        i += 1;
+    }
+    if bytes.is_empty() || bytes.len() > MOST_NAME || matches!(bytes[0], b'-' | b'.') || bytes[bytes.len() - 1] == b'.'
+    {
+        return false;
+    }
+    !(ends_with(bytes, b".so") || ends_with(bytes, b".gz") || ends_with(bytes, b".tgz"))
+}
+
+/// In letters of either size, as some file systems see them.
+const fn ends_with(bytes: &[u8], end: &[u8]) -> bool {
+    if bytes.len() < end.len() {
+        return false;
+    }
+    let (start, mut i) = (bytes.len() - end.len(), 0);
+    while i < end.len() {
+        if !bytes[start + i].eq_ignore_ascii_case(&end[i]) {
+            return false;
+        }
+        i += 1;
+    }
+    true
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -123,5 +160,18 @@ mod tests {
         assert_eq!(note.text.trim_ascii_end(), br#"{"authors":"A \"B\" \\C "}"#);
         assert_eq!(std::mem::size_of_val(&note) % 4, 0);
         assert!(is_plain("a plugin") && !is_plain("a \"plugin\"") && !is_plain("a\\b") && !is_plain("a\nb"));
+    }
+
+    #[test]
+    fn a_name_is_no_option_no_path_and_no_file() {
+        for name in ["a", "3d", "_x", "wgan-gp_2.1", "x.so.2", "so", "gz", "a..b", "x-", &"x".repeat(64)] {
+            assert!(is_name(name), "{name}");
+        }
+        for name in
+            ["", "-help", "-", ".", "..", "...", ".x", "x.", "x.so", "X.SO", "x.tar.gz", "x.tgz", "a/b", "a b", "ä"]
+        {
+            assert!(!is_name(name), "{name}");
+        }
+        assert!(!is_name(&"x".repeat(65)) && !is_name("x\n") && !is_name("x\\y"));
     }
 }

@@ -167,6 +167,14 @@ impl Network {
         Ok(self)
     }
 
+    /// That each operation's result depends on its input; stored definitions are not asked that.
+    pub(crate) fn check_meaning(&self) -> Result<(), Error> {
+        self.nodes.iter().try_for_each(|node| {
+            let meaningful = opset::meaningful(&node.op, &self.input_types(node));
+            meaningful.map_err(|rule| Error::new(rule).within(describe(&node.op)))
+        })
+    }
+
     /// As data.
     pub fn encode(&self) -> Graph {
         let nodes = self.nodes.iter().map(|n| Node {

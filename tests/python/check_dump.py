@@ -3,8 +3,8 @@
     python check_dump.py FILE.safetensors... [--tolerance 1e-10]
 
 A file holds, in float64:
-  metadata               `method`, a key of `losses.LOSSES`, and its options; `network`, if it is one of them, says
-                         which twin computes the step: `sn_resnet.py` for "resnet", else `dcgan.py`
+  metadata               `method`, a key of `losses.LOSSES`, and its options as `option.NAME`; `network`, if it is one of
+                         them, says which twin computes the step: `sn_resnet.py` for "resnet", else `dcgan.py`
   generator.*, discriminator.*   the weights and buffers before the step, by state_dict name
   latents, real          the batch
   labels                 its labels [b], where the networks take them
@@ -114,7 +114,8 @@ def check(path: str, tolerance: float) -> int:
     try:
         tensors, metadata = read(path)
         method = metadata["method"]
-        errors = compare(tensors, method, metadata)
+        options = {name.removeprefix("option."): text for name, text in metadata.items() if name.startswith("option.")}
+        errors = compare(tensors, method, options)
     except (OSError, KeyError, RuntimeError, ValueError, SafetensorError) as error:
         print(f"{path}: {type(error).__name__}: {error}", file=sys.stderr)
         return 2

@@ -74,6 +74,83 @@ class Tires(nn.Module):
         return images.to(torch.float32).mean((2, 3))
 
 
+# What follows does harm where it can: in a process of its own it can not. The paths are those that tests/tests/extractors.rs looks at.
+
+
+class WritesByMap(nn.Module):
+    """A file mapped and shared is written by any operation on its tensor."""
+
+    def forward(self, images):
+        there = torch.from_file("/tmp/tandem-extractor-was-here", shared=True, size=64, dtype=torch.uint8)
+        there.fill_(65)
+        return images.to(torch.float32).mean((2, 3))
+
+
+class WritesBySave(nn.Module):
+    def forward(self, images):
+        torch.save(images, "/tmp/tandem-extractor-was-here")
+        return images.to(torch.float32).mean((2, 3))
+
+
+class Reads(nn.Module):
+    """Shows a byte of a file of the user's."""
+
+    def forward(self, images):
+        there = torch.from_file("/tmp/tandem-extractor-reads-here", shared=False, size=3, dtype=torch.uint8)
+        return there.to(torch.float32).expand(images.shape[0], 3)
+
+
+class Loops(nn.Module):
+    def forward(self, images):
+        count = 0
+        while count >= 0:
+            count = (count + 1) % 1000
+        return images.to(torch.float32).mean((2, 3))
+
+
+class Hoards(nn.Module):
+    """Takes memory without end, and touches none of it."""
+
+    def forward(self, images):
+        kept = [images]
+        while len(kept) > 0:
+            kept.append(torch.empty([1 << 28], dtype=torch.uint8))
+        return images.to(torch.float32).mean((2, 3))
+
+
+class Crashes(nn.Module):
+    """Reads far beyond its memory, through indices that nobody checks."""
+
+    def forward(self, images):
+        sparse = torch.ops.aten._sparse_coo_tensor_unsafe(torch.tensor([[1 << 40]]), torch.ones(1), [3])
+        return sparse.to_dense().expand(images.shape[0], 3)
+
+
+class Speaks(nn.Module):
+    """Says to the terminal what nobody may, and prints without end."""
+
+    def forward(self, images):
+        for i in range(20000):
+            print("\x1b]0;title\x07 \u202e")
+        if images.shape[0] > 0:
+            raise RuntimeError("\x1b[31mred \u202e text")
+        return images.to(torch.float32).mean((2, 3))
+
+
+class Convolves(nn.Module):
+    """A right one with something to compute, on as many threads as there are."""
+
+    def __init__(self):
+        super().__init__()
+        self.first = nn.Conv2d(3, 16, 3, padding=1)
+        self.second = nn.Conv2d(16, 8, 3, stride=2)
+        self.classes = nn.Linear(8, 4)
+
+    def forward(self, images):
+        features = self.second(self.first(images.to(torch.float32) / 255).relu()).relu().mean((2, 3))
+        return features, self.classes(features)
+
+
 MODULES = {
     "means": Means,
     "return-features": ReturnFeatures,
@@ -82,6 +159,14 @@ MODULES = {
     "wants-floats": WantsFloats,
     "not-finite": NotFinite,
     "tires": Tires,
+    "writes-by-map": WritesByMap,
+    "writes-by-save": WritesBySave,
+    "reads": Reads,
+    "loops": Loops,
+    "hoards": Hoards,
+    "crashes": Crashes,
+    "speaks": Speaks,
+    "convolves": Convolves,
 }
 
 

@@ -4,8 +4,9 @@
 
 Each FOLDER is what `tandem export` wrote with `--to pytorch`, `onnx` or `flax`; which one, its files tell. Its
 check.safetensors holds inputs by name and the host's output, `images` or `scores`. An ONNX model is also checked by
-onnx.checker and run on another number of samples; a program's comments are held to the shapes that its values have; and
-the card's front matter to what hubs read, where PyYAML is there.
+onnx.checker and run on another number of samples; a PyTorch module is also compiled by torch.jit.script, saved, loaded and
+compared with itself, in training mode too; a program's comments are held to the shapes that its values have; and the
+card's front matter to what hubs read, where PyYAML is there.
 Prints a line each; exit code 0: all are within the tolerance; 1: one is not; 2: one cannot be used.
 """
 
@@ -13,8 +14,10 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+import io
 import re
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType, ModuleType
@@ -122,8 +125,30 @@ def with_pytorch(folder: Path, inputs: Inputs) -> np.ndarray:
     torch.set_num_threads(1)
     _, module = program(folder)
     network = module.load()
-    with torch.no_grad(), held(module, inputs):
-        return network(*(torch.from_numpy(value) for value in inputs.values())).numpy()
+    values = [torch.from_numpy(value) for value in inputs.values()]
+    with torch.no_grad():
+        with held(module, inputs):
+            output = network(*values)
+        compare_scripted(network, values, output)
+    return output.numpy()
+
+
+def compare_scripted(network: Any, values: list[Any], output: Any) -> None:
+    """What torch.jit.script makes of a module gives the same, after a way to a file and back, too."""
+    import torch
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        file = io.BytesIO()
+        torch.jit.save(torch.jit.script(network), file)
+        file.seek(0)
+        scripted = torch.jit.load(file)
+    torch.testing.assert_close(scripted(*values), output, rtol=1e-5, atol=1e-6)
+    outputs = []
+    for module in (network.train(), scripted.train()):
+        torch.manual_seed(0)
+        outputs.append(module(*values))
+    torch.testing.assert_close(outputs[1], outputs[0], rtol=1e-5, atol=1e-6)
 
 
 def with_flax(folder: Path, inputs: Inputs) -> np.ndarray:

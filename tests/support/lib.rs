@@ -1,6 +1,8 @@
 //! What every black-box test needs: the built binary, a small run, and a Python with torch.
 #![expect(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a helper of tests: a panic is its report")]
 
+pub mod place;
+
 use std::{
     fs,
     path::{Path, PathBuf},

@@ -305,7 +305,8 @@ fn a_run_that_somebody_stops_alone_has_not_ended_and_the_others_go_on() {
     assert_eq!(output.status.code(), Some(1), "{said}");
     assert!(said.contains("dcgan/one-0: somebody stopped it; the others go on"), "{said}");
     assert!(said.contains("quick/one-0: done"), "{said}");
-    assert!(said.ends_with("1 of 2 runs have not ended; the same command goes on\n"), "{said}");
+    let again = format!("go on with: tandem compare {plan} --out {out}");
+    assert!(said.ends_with(&format!("1 of 2 runs have not ended; {again}\n")), "{said}");
     assert!(!run(&here, "dcgan/one-0.json").exists());
 }
 

@@ -10,7 +10,7 @@ use std::{
 use image::{DynamicImage, ImageFormat, Rgb, RgbImage};
 use predicates::{prelude::PredicateBooleanExt as _, str::contains};
 use serde_json::Value;
-use tandem_tests::{root, tandem};
+use tandem_tests::{binary, root, tandem};
 
 /// A folder with data, a cache of its own and a config.
 struct Place {
@@ -191,21 +191,24 @@ fn what_cannot_be_used_at_all_says_why() {
     for name in ["a.png", "b.png"] {
         place.write(&format!("bad/{name}"), "words");
     }
-    // A GIF by another name is no PNG, for those who look and for those who read.
-    place.write("gif/a.png", encoded(photograph(0), ImageFormat::Gif));
+    // A film by another name is no PNG, for those who look and for those who read.
+    place.write("film/a.png", b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom");
     let line = RgbImage::from_pixel(3_000_000, 1, Rgb([1, 2, 3]));
     place.write("lines/long.png", encoded(line, ImageFormat::Png));
     for (folder, why) in [
         ("bad", "bad: none of its 2 images can be used; the first is"),
-        ("gif", "gif/a.png: neither a JPEG, a PNG nor a WebP file"),
+        ("film", "film/a.png: a file of the format MP4 (a film), which is not read; convert it to PNG or JPEG"),
         ("lines", "long.png: 3000000x1 is too narrow for crop = \"resize-center\""),
     ] {
         let data = format!("kind = \"folder\"\npath = \"{folder}\"\nimage_size = 32\ncrop = \"resize-center\"");
         let config = place.config(&data);
         place.tandem(&["data", "prepare", &config]).assert().code(1).stderr(contains(why));
     }
-    let report = place.inspect("gif");
-    assert_eq!(report["bad"][0]["why"], "neither a JPEG, a PNG nor a WebP file");
+    let report = place.inspect("film");
+    assert_eq!(
+        report["bad"][0]["why"],
+        "a file of the format MP4 (a film), which is not read; convert it to PNG or JPEG"
+    );
     // An archive with a password: the flag of its one entry, in its own head and in the list at the end.
     let mut zip = zip::ZipWriter::new(Cursor::new(Vec::new()));
     let stored = zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
@@ -395,4 +398,202 @@ fn what_is_wrong_names_the_file_and_what_to_do() {
         .assert()
         .failure()
         .stderr(contains("truncated or damaged: 8 images of 3x32x32"));
+}
+
+/// What every command must find in one data set.
+struct Case {
+    path: &'static str,
+    kind: &'static str,
+    images: u64,
+    classes: &'static [&'static str],
+    /// What is said of things that are passed over.
+    passed: &'static [&'static str],
+}
+
+fn tar_of(entries: &[(&str, &[u8])]) -> Vec<u8> {
+    let mut tar = tar::Builder::new(Vec::new());
+    for (name, bytes) in entries {
+        let mut header = tar::Header::new_gnu();
+        header.set_size(bytes.len() as u64);
+        header.set_mode(0o644);
+        tar.append_data(&mut header, name, *bytes).unwrap();
+    }
+    tar.into_inner().unwrap()
+}
+
+fn zip_of(entries: &[(&str, &[u8])]) -> Vec<u8> {
+    let mut zip = zip::ZipWriter::new(Cursor::new(Vec::new()));
+    let stored = zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
+    for (name, bytes) in entries {
+        zip.start_file(*name, stored).unwrap();
+        zip.write_all(bytes).unwrap();
+    }
+    zip.finish().unwrap().into_inner()
+}
+
+/// Images with what systems, desktops and people leave among them, as a folder, a ZIP and a tar.
+fn strewn(place: &Place) {
+    let image = jpeg(1);
+    let mut entries: Vec<(String, &[u8])> = Vec::new();
+    for class in ["cat", "dog"] {
+        entries.extend((0..4).map(|number| (format!("set/{class}/{number}.jpg"), &image[..])));
+    }
+    for stray in [
+        "set/.ipynb_checkpoints/0-checkpoint.jpg",
+        "set/@eaDir/0.jpg/thumb.jpg",
+        "set/cat/._0.jpg",
+        "set/lost+found/1.jpg",
+        "__MACOSX/set/cat/0.jpg",
+        "set/.Trash-1000/files/gone.jpg",
+    ] {
+        entries.push((stray.into(), &image));
+    }
+    entries.push(("set/dog/photo.heic".into(), b"x"));
+    entries.push(("set/dog/noending".into(), &image));
+    entries.push(("set/cat/notes.txt".into(), b"words"));
+    for (name, bytes) in &entries {
+        place.write(&format!("strewn/{name}"), bytes);
+    }
+    let entries: Vec<(&str, &[u8])> = entries.iter().map(|(name, bytes)| (name.as_str(), *bytes)).collect();
+    place.write("strewn.zip", zip_of(&entries));
+    place.write("strewn.tar", tar_of(&entries));
+    // Windows' tools separate by backslashes, and the list lies in the folder that all lies in.
+    let rows: Vec<String> = (0..4).map(|n| format!("[\"00000\\\\{n}.jpg\", {}]", n % 2)).collect();
+    let list = format!("\u{feff}{{\"labels\": [{}]}}", rows.join(", "));
+    let names: Vec<String> = (0..4).map(|n| format!("set\\00000\\{n}.jpg")).collect();
+    let mut windows: Vec<(&str, &[u8])> = names.iter().map(|name| (name.as_str(), &image[..])).collect();
+    windows.push(("set\\dataset.json", list.as_bytes()));
+    place.write("windows.zip", zip_of(&windows));
+    // A backup among pictures, a preview among shards.
+    for number in 0..4 {
+        place.write(&format!("backed-up/{number}.jpg"), &image);
+        let classes = [("1.jpg", &image[..]), ("1.cls", "\u{feff} 1\n".as_bytes()), ("._1.cls", &b"\0\x05"[..])];
+        place.write(&format!("shards/s-{number}.tar"), tar_of(&classes));
+    }
+    place.write("backed-up/backup.tar", tar_of(&[("1.jpg", &image), ("2.jpg", &image)]));
+    place.write("shards/README.jpg", &image);
+}
+
+#[test]
+fn every_command_finds_the_same_data() {
+    let place = Place::new();
+    strewn(&place);
+    let strays: &[&str] = &["1 file ending in .heic", "noending is a JPEG file by its content"];
+    let tree = |path, kind| Case { path, kind, images: 8, classes: &["cat", "dog"], passed: strays };
+    for case in [
+        tree("strewn", "folder"),
+        tree("strewn.zip", "zip"),
+        tree("strewn.tar", "tar"),
+        Case { path: "windows.zip", kind: "zip", images: 4, classes: &["0", "1"], passed: &[] },
+        Case { path: "backed-up", kind: "folder", images: 4, classes: &[], passed: &["backup.tar"] },
+        Case {
+            path: "shards",
+            kind: "tar",
+            images: 4,
+            classes: &["0", "1"],
+            passed: &["1 image beside the tar files"],
+        },
+    ] {
+        let Case { path, kind, images, classes, passed } = case;
+        let report = place.inspect(path);
+        let named: Vec<&str> =
+            report["classes"].as_array().unwrap().iter().map(|class| class["name"].as_str().unwrap()).collect();
+        assert_eq!((report["images"].as_u64(), &named[..]), (Some(images), classes), "{path}: {report:#}");
+        assert!(report["source"].as_str().unwrap().starts_with(kind), "{report:#}");
+        let lines = report["passed_over"].to_string();
+        assert!(passed.iter().all(|line| lines.contains(line)), "{path}: {lines}");
+        let config = place.config(&format!("kind = \"{kind}\"\npath = \"{path}\"\nimage_size = 32"));
+        let prepared = place.tandem(&["data", "prepare", &config, "--json"]).assert().success();
+        let told = String::from_utf8_lossy(&prepared.get_output().stderr).into_owned();
+        let value: Value = serde_json::from_slice(&prepared.get_output().stdout).unwrap();
+        assert_eq!(value["images"].as_u64(), Some(images), "{path}");
+        assert!(passed.iter().all(|line| told.contains(line)), "{path}: {told}");
+        assert_eq!(place.inspect(value["path"].as_str().unwrap())["images"].as_u64(), Some(images));
+        let cached = place.inspect(value["path"].as_str().unwrap());
+        assert_eq!(cached["classes"], report["classes"], "{path}: what is trained on");
+        let run = format!("run-{path}");
+        let train = ["train", &config, "--out", &run, "--set", "data.use_cache=false", "--set", "steps=1"];
+        let train = place.tandem(&train).assert().success();
+        let told = String::from_utf8_lossy(&train.get_output().stderr).into_owned();
+        assert!(passed.iter().all(|line| told.contains(line)), "{path}: {told}");
+    }
+}
+
+#[test]
+fn what_is_not_whole_is_never_taken_for_something_else() {
+    let place = Place::new();
+    let records: Vec<u8> = (0..10_u8).flat_map(|label| std::iter::once(label).chain(vec![0; 3072])).collect();
+    for file in ["data_batch_1", "data_batch_2", "data_batch_4", "data_batch_5", "test_batch"] {
+        place.write(&format!("cifar/{file}.bin"), &records);
+    }
+    place.write("test-only/test_batch.bin", &records);
+    place.write("mnist/train-images-idx3-ubyte", b"");
+    place.write("mnist/t10k-images-idx3-ubyte", b"");
+    place.write("mnist/t10k-labels-idx1-ubyte", b"");
+    let image = jpeg(1);
+    for number in 0..3 {
+        place.write(&format!("mixed/s-{number}.tar"), tar_of(&[("1.jpg", &image)]));
+        place.write(&format!("mixed/{number}.jpg"), &image);
+    }
+    let whole = tar_of(&[("1.jpg", &image), ("2.jpg", &image)]);
+    let entry = (512 + image.len()).next_multiple_of(512);
+    place.write("cut.tar", &whole[..entry]);
+    place.write("two.tar", [&whole[..], &tar_of(&[("3.jpg", &image)])].concat());
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    packed.write_all(&whole).unwrap();
+    let packed = packed.finish().unwrap();
+    place.write("packed.tar.gz", &packed);
+    place.write("packed.tar", &packed);
+    place.write("twice.tar", tar_of(&[("1.jpg", &image), ("1.jpg", &image)]));
+    place.write("list/dataset.json", "{\"labels\": [[\"1.jpg\", [0, 1]]]}");
+    place.write("list/1.jpg", &image);
+    let pipe = place.text("pipe");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    fs::create_dir(place.path("lmdb")).unwrap();
+    assert!(std::process::Command::new("mkfifo").arg(place.path("lmdb/data.mdb")).status().unwrap().success());
+    std::os::unix::fs::symlink("/nowhere", place.path("dangling")).unwrap();
+    for (path, why) in [
+        ("cifar", "without `data_batch_3.bin`; fetch that file again"),
+        ("test-only", "without `data_batch_1.bin`"),
+        ("mnist", "train-labels-idx1-ubyte"),
+        ("mixed", "3 tar files, the first of them"),
+        ("cut.tar", "the two empty blocks that end a tar file are missing"),
+        ("packed.tar.gz", "a tar file compressed by gzip is not read"),
+        ("packed.tar", "(`gunzip`)"),
+        ("twice.tar", "entry 1.jpg stands in it twice"),
+        ("list", "row 0 of `labels` has a list of 2 numbers as its label"),
+        ("pipe", "it is a named pipe, not a regular file"),
+        ("lmdb", "it is a named pipe, not a regular file"),
+        ("dangling", "it is a link to /nowhere, which is not there"),
+    ] {
+        let mut inspect = place.tandem(&["data", "inspect", path]);
+        inspect.timeout(std::time::Duration::from_secs(60)).assert().code(1).stderr(contains(why));
+    }
+    assert_eq!(place.inspect("two.tar")["images"], 3);
+    // Where its kind is named, each is as wrong for training.
+    for (kind, path, why) in [
+        ("tar", "cut.tar", "two empty blocks"),
+        ("tar", "packed.tar.gz", "compressed by gzip"),
+        ("lmdb", "lmdb", "it is a named pipe"),
+        ("cache", "pipe", "it is a named pipe"),
+        ("folder", "list", "a list of 2 numbers"),
+    ] {
+        let config = place.config(&format!("kind = \"{kind}\"\npath = \"{path}\"\nimage_size = 32"));
+        let mut train = place.tandem(&["train", &config, "--out", "run"]);
+        train.timeout(std::time::Duration::from_secs(60)).assert().failure().stderr(contains(why));
+    }
+}
+
+#[test]
+fn shards_beyond_the_files_that_may_be_open_are_read() {
+    let place = Place::new();
+    let shard = tar_of(&[("1.jpg", &jpeg(1)), ("1.cls", b"1")]);
+    for number in 0..100 {
+        place.write(&format!("shards/s-{number:03}.tar"), &shard);
+    }
+    let mut command = std::process::Command::new("sh");
+    command.args(["-c", "ulimit -n 64; exec \"$0\" data inspect shards --all --json"]).arg(binary());
+    let output = command.current_dir(place.folder.path()).output().unwrap();
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((report["images"].as_u64(), report["bad"].as_array().unwrap().len()), (Some(100), 0), "{report:#}");
 }

@@ -189,6 +189,10 @@ fn what_a_run_says_stays_words_and_its_folders_stay_at_home() {
     assert!(!card.contains("model-index"), "no metrics, no index");
 
     // Runs come from other machines, too: what was changed in them is refused, before it is anybody's program.
+    // Sums are no obstacle to whoever can write: these are as if there never were any.
+    for name in ["SHA256SUMS", "config.toml", "data.json"] {
+        fs::remove_file(here.path(&format!("run/checkpoints/step-6/{name}"))).unwrap();
+    }
     let weights = here.path("run/checkpoints/step-6/generator_ema.safetensors");
     let whole = fs::read(&weights).unwrap();
     let at = whole.windows(16).position(|w| w == br#""method":"dcgan""#).unwrap();
@@ -261,9 +265,13 @@ fn odd_state_dicts_are_taken_or_said_to_be_what_they_are() {
         })
     };
     import(&doubled(1e300)).code(2).stderr(contains("that float32 cannot: they are beyond 3.4e38"));
-    import(&changed(&whole, |name, dtype, data| Some((format!("module.{name}"), dtype, data.to_vec()))))
-        .code(2)
-        .stderr(contains("begin with `module.`").and(contains("removeprefix")).and(contains("missing").not()));
+    let both = |name: &str| changed(&whole, |n, dtype, data| Some((format!("{name}.{n}"), dtype, data.to_vec())));
+    let [raw, average] = [both("g"), both("g_ema")];
+    let [raw, average] = [&raw, &average].map(|bytes| SafeTensors::deserialize(bytes).unwrap());
+    let two = safetensors::serialize(raw.iter().chain(average.iter()), None).unwrap();
+    import(&two).code(2).stderr(
+        contains("under each of `g.`, `g_ema.`").and(contains("startswith(\"g.\")")).and(contains("missing").not()),
+    );
     import(b"PK\x03\x04 and what torch.save wrote").code(2).stderr(contains("torch.save").and(contains("save_file")));
     assert!(!Path::new(&out).exists());
 
@@ -275,7 +283,10 @@ fn odd_state_dicts_are_taken_or_said_to_be_what_they_are() {
         Some(if is_counter(n) { counter } else { (n.into(), dtype, data.to_vec()) })
     });
     assert_ne!(without.len(), short.len());
-    for bytes in [without, short, doubled(1.0)] {
+    // What wrappers put before the names of a network's tensors is taken off where that gives the network's names.
+    let wrapped = ["module.", "_orig_mod.", "module._orig_mod.", "state_dict.generator."]
+        .map(|start| changed(&whole, move |n, dtype, data| Some((format!("{start}{n}"), dtype, data.to_vec()))));
+    for bytes in wrapped.into_iter().chain([without, short, doubled(1.0)]) {
         import(&bytes).success();
         let new = here.read("new/checkpoints/step-0/generator.safetensors");
         let (new, old) = (SafeTensors::deserialize(&new).unwrap(), SafeTensors::deserialize(&whole).unwrap());
@@ -313,6 +324,117 @@ fn imported_weights_are_sampled_and_trained_on() {
     let alone = here.path("alone");
     tandem(&["import", &g, "--config", &config, "--out", &alone]).assert().success();
     here.train("alone", &["--resume"]).assert().success();
+}
+
+/// A file whose tensors of these ends have `value` as their first number.
+fn with_first(bytes: &[u8], end: &str, value: &[u8]) -> Vec<u8> {
+    changed(bytes, |name, dtype, data| {
+        let mut data = data.to_vec();
+        if name.ends_with(end) {
+            data[..value.len()].copy_from_slice(value);
+        }
+        Some((name.into(), dtype, data))
+    })
+}
+
+#[test]
+fn values_that_no_training_leaves_are_refused_by_their_tensor() {
+    let here = trained("lsgan", "norm = \"spectral\"");
+    let config = here.path("config.toml");
+    let import = |network: &str, bytes: &[u8]| {
+        let (file, out) = (here.path("weights.safetensors"), here.path("new"));
+        fs::write(&file, bytes).unwrap();
+        tandem(&["import", "--config", &config, &format!("--{network}"), &file, "--out", &out]).assert()
+    };
+    let [g, d] = ["generator", "discriminator"].map(|n| here.read(&format!("run/checkpoints/step-2/{n}.safetensors")));
+    import("generator", &with_first(&g, ".running_var", &(-0.5_f32).to_le_bytes())).code(2).stderr(
+        contains("weights.safetensors cannot be imported into the generator:")
+            .and(contains(".running_var holds negative variances (1 of "))
+            .and(contains("-0.5 at [0]")),
+    );
+    import("generator", &with_first(&g, ".num_batches_tracked", &(-3_i64).to_le_bytes()))
+        .code(2)
+        .stderr(contains(".num_batches_tracked counts -3 batches"));
+    // A channel that never varied has none, and that is a variance.
+    import("generator", &with_first(&g, ".running_var", &0_f32.to_le_bytes())).success();
+    fs::remove_dir_all(here.path("new")).unwrap();
+
+    let filled = |end: &str| {
+        changed(&d, |name, dtype, data| {
+            let data = if name.ends_with(end) { vec![0; data.len()] } else { data.to_vec() };
+            Some((name.into(), dtype, data))
+        })
+    };
+    import("discriminator", &filled(".weight_u")).code(2).stderr(contains(".weight_u has length 0.000"));
+    import("discriminator", &filled(".weight_v")).code(2).stderr(contains(".weight_v has length 0.000"));
+    import("discriminator", &filled(".weight_orig")).code(2).stderr(contains(".weight_orig has the spectral norm 0"));
+
+    // The same spectral norms as today's PyTorch stores them.
+    let todays = changed(&d, |name, dtype, data| {
+        let names = [
+            (".weight_orig", ".parametrizations.weight.original"),
+            (".weight_u", ".parametrizations.weight.0._u"),
+            (".weight_v", ".parametrizations.weight.0._v"),
+        ];
+        let renamed = names.iter().find_map(|(old, new)| Some(name.strip_suffix(old)?.to_owned() + new));
+        Some((renamed.unwrap_or_else(|| name.into()), dtype, data.to_vec()))
+    });
+    import("discriminator", &todays).success();
+    let new = here.read("new/checkpoints/step-0/discriminator.safetensors");
+    let (new, old) = (SafeTensors::deserialize(&new).unwrap(), SafeTensors::deserialize(&d).unwrap());
+    for (name, view) in old.iter() {
+        assert_eq!(view.data(), new.tensor(name).unwrap().data(), "{name}");
+    }
+}
+
+#[test]
+fn what_is_no_safetensors_file_is_told_what_it_is() {
+    let here = Playground::default();
+    let (config, out) = (here.path("config.toml"), here.path("out"));
+    let import = |file: &str| {
+        let mut command = tandem(&["import", file, "--config", &config, "--out", &out]);
+        command.timeout(std::time::Duration::from_secs(60)).assert().code(2)
+    };
+    let file = |name: &str, bytes: &[u8]| {
+        fs::write(here.path(name), bytes).unwrap();
+        here.path(name)
+    };
+    import(&here.path("")).stderr(contains("is a folder, expected a state_dict"));
+    import("/dev/zero").stderr(contains("/dev/zero is a pipe or a device"));
+    import(&file("empty.safetensors", b"")).stderr(contains("empty.safetensors is empty"));
+    import(&file("old.pth", &[0x80, 2, 0x8a, 10])).stderr(contains("old.pth is what `torch.save` wrote"));
+    import(&file("g.h5", b"\x89HDF\r\n\x1a\n")).stderr(contains("g.h5 is an HDF5 file"));
+    let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    zip.start_file("picture.png", zip::write::SimpleFileOptions::default()).unwrap();
+    let zip = zip.finish().unwrap().into_inner();
+    import(&file("pictures.zip", &zip)).stderr(contains("pictures.zip is a zip archive"));
+    // A header of 640 bytes begins as a pickle does.
+    let header = format!("{:<640}", r#"{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}"#);
+    let whole = [&640_u64.to_le_bytes()[..], header.as_bytes(), &[0; 4]].concat();
+    import(&file("g.safetensors", &whole)).stderr(contains("unexpected: a F32 [1]"));
+    assert!(!Path::new(&out).exists());
+}
+
+/// The lines of Python that the message says make of `torch.save`'s files what is taken.
+#[test]
+fn the_conversion_that_a_message_shows_converts() {
+    let Some(mut python) = python_with("torch, safetensors") else { return };
+    let here = Playground::default();
+    here.train("run", &[]).assert().success();
+    let program = "import sys, torch; from safetensors.torch import load_file; state = load_file(sys.argv[1])\n\
+                   state = {'module.' + name: tensor for name, tensor in state.items()}\n\
+                   torch.save({'epoch': 3, 'state_dict': state}, 'g \"1\".pth')";
+    let whole = here.path("run/checkpoints/step-6/generator.safetensors");
+    python.args(["-c", program, &whole]).current_dir(here.path("")).assert().success();
+    let (config, file) = (here.path("config.toml"), here.path("g \"1\".pth"));
+    let refused = tandem(&["import", &file, "--config", &config, "--out", &here.path("new")]).assert().code(2);
+    let message = String::from_utf8(refused.get_output().stderr.clone()).unwrap();
+    let lines: Vec<&str> = message.lines().filter_map(|line| line.strip_prefix("  ")).collect();
+    assert!(lines.len() >= 4, "{message}");
+    let mut python = python_with("torch, safetensors").unwrap();
+    python.args(["-c", &lines.join("\n")]).current_dir(here.path("")).assert().success();
+    let converted = here.path("state_dict.safetensors");
+    tandem(&["import", &converted, "--config", &config, "--out", &here.path("new")]).assert().success();
 }
 
 /// A safetensors file of one array.
@@ -354,4 +476,25 @@ fn bad_input_is_refused_with_what_to_do_and_nothing_is_written() {
     fs::remove_dir_all(here.path("run/checkpoints")).unwrap();
     export(&[]).failure().stderr(contains("has no checkpoint yet"));
     assert_eq!(names(Path::new(&out).parent().unwrap().to_str().unwrap()), ["config.toml", "g.safetensors", "run"]);
+}
+
+#[test]
+fn options_do_not_overwrite_what_a_dump_says_of_itself() {
+    let here = Playground::default();
+    here.train("run", &[]).assert().success();
+    let definition = String::from_utf8(here.read("run/definition.json")).unwrap();
+    for (option, own) in [("seed", "7"), ("samples", "5"), ("method", "odd.json")] {
+        let changed = definition.replace("\"width\"", &format!("\"{option}\""));
+        let changed = changed.replace("option.width.", &format!("option.{option}."));
+        let (file, dump) = (here.path("odd.json"), here.path("dump.safetensors"));
+        fs::write(&file, changed).unwrap();
+        let check = ["plugin", "check", "--definition", &file, "--samples", "5", "--seed", "7", "--dump", &dump];
+        tandem(&check).assert().success();
+        let bytes = here.read("dump.safetensors");
+        let (_, header) = SafeTensors::read_metadata(&bytes).unwrap();
+        let metadata = header.metadata().as_ref().unwrap();
+        assert!(metadata[option].ends_with(own), "{metadata:?}");
+        assert_eq!(metadata[&format!("option.{option}")], "4");
+        assert_eq!(metadata["loss"], metadata["option.loss"]);
+    }
 }

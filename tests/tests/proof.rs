@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use predicates::str::contains;
+use predicates::{prelude::PredicateBooleanExt as _, str::contains};
 use serde_json::Value;
 use tandem_tests::{Playground, SHIPPED, python, root, tandem};
 
@@ -159,6 +159,25 @@ fn every_listing_for_authors_is_compiled() {
     assert!(listings.len() >= 3, "{listings:?}");
     for listing in listings {
         assert!(sources.iter().any(|source| source.contains(&flat(listing))), "in no compiled source:\n{listing}");
+    }
+}
+
+/// What reads no score has no slope, which is no mistake: the proof says so, and both modes train it.
+#[test]
+fn expressions_that_read_no_score_are_proven_and_trained() {
+    let file = tandem_tests::binary().parent().unwrap().join("examples/libscoreless.so");
+    let file = file.to_str().unwrap();
+    tandem(&["plugin", "check", file, "--variants", "--set", "width=8", "--set", "norm=group"])
+        .assert()
+        .success()
+        .stdout(contains("kind = counter").and(contains("kind = penalty")).and(contains("(worst: `")));
+    let here = Playground::new(&format!("plugin = \"{file}\""));
+    for kind in ["counter", "term", "penalty"] {
+        for stages in ["one", "two"] {
+            let sets = [format!("stages={stages}"), format!("options.kind={kind}")];
+            let sets: Vec<&str> = sets.iter().flat_map(|set| ["--set", set]).collect();
+            here.train(&format!("{kind}-{stages}"), &sets).assert().success();
+        }
     }
 }
 

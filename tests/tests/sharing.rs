@@ -1,98 +1,14 @@
 //! Plugins between teams: looked at without being run, pinned, signed, packed, installed; and new ones made.
 #![expect(clippy::unwrap_used, reason = "a panic is the report")]
 
-use std::{
-    fs,
-    io::Read as _,
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::{fs, path::Path, process::Command};
 
 use predicates::{prelude::*, str::contains};
-use tandem_tests::{binary, root, tandem};
-
-/// Signs the kept plugin; its secret key is gone.
-const KEY: &str = "RWQsZDnFOuJsKPV9w6M9S7Ko5TKomOrx90tVaBJlK6rTR5hgxr0XVG3C";
-/// Another one, which signed nothing here.
-const OTHER_KEY: &str = "RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3";
-const TARGET: &str = "x86_64-unknown-linux-gnu";
-
-/// A folder of its own, with its own cache and plugin folder.
-struct Place {
-    folder: tempfile::TempDir,
-}
-
-impl Place {
-    fn new() -> Self {
-        Self { folder: tempfile::tempdir().unwrap() }
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    fn text(&self, name: &str) -> String {
-        self.path(name).to_str().unwrap().to_owned()
-    }
-
-    fn write(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
-        let path = self.path(name);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(&path, content).unwrap();
-        path
-    }
-
-    fn tandem(&self, arguments: &[&str]) -> assert_cmd::Command {
-        let mut command = tandem(arguments);
-        command.current_dir(self.folder.path()).env("XDG_DATA_HOME", self.path("home"));
-        command
-    }
-
-    /// A config that names this file, and the arguments that only resolve it.
-    fn config(&self, plugin: &str, more: &str) -> [String; 4] {
-        let config =
-            self.write("run.toml", format!("plugin = {plugin:?}\nbatch_size = 4\n{more}\n[options]\nwidth = 4\n"));
-        ["train".into(), config.to_str().unwrap().into(), "--out".into(), self.text("run")]
-    }
-
-    fn dry_run(&self, plugin: &str, more: &str) -> assert_cmd::assert::Assert {
-        let arguments = self.config(plugin, more);
-        let arguments: Vec<&str> = arguments.iter().map(String::as_str).chain(["--dry-run"]).collect();
-        self.tandem(&arguments).assert()
-    }
-
-    /// The plugin that was built against plugin API 1.0.0, with its signature.
-    fn kept(&self) -> String {
-        let kept = root().join("tests/fixtures/api-1.0.0");
-        let mut library = Vec::new();
-        let packed = fs::File::open(kept.join("lsgan.so.gz")).unwrap();
-        flate2::read::GzDecoder::new(packed).read_to_end(&mut library).unwrap();
-        self.write("lsgan.so.minisig", fs::read(kept.join("lsgan.so.minisig")).unwrap());
-        self.write("lsgan.so", library).to_str().unwrap().to_owned()
-    }
-}
-
-/// A plugin of this build, or of its tests.
-fn built(name: &str) -> PathBuf {
-    let path = binary().with_file_name(name);
-    assert!(path.exists(), "{} is not built; run `cargo xtask test`", path.display());
-    path
-}
-
-/// The bytes with a text in place of one of the same length that occurs once.
-fn replaced(bytes: &[u8], from: &str, to: &str) -> Vec<u8> {
-    assert_eq!(from.len(), to.len());
-    let mut bytes = bytes.to_vec();
-    let at = bytes.windows(from.len()).position(|w| w == from.as_bytes()).unwrap();
-    bytes[at..at + to.len()].copy_from_slice(to.as_bytes());
-    bytes
-}
-
-fn flipped(path: &Path, at: usize) {
-    let mut bytes = fs::read(path).unwrap();
-    bytes[at] ^= 1;
-    fs::write(path, bytes).unwrap();
-}
+use tandem_tests::{
+    binary,
+    place::{KEY, OTHER_KEY, Place, TARGET, built, flipped, replaced},
+    root,
+};
 
 #[test]
 fn a_file_is_shown_without_being_run() {

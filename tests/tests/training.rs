@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    io::Write as _,
+    io::{BufRead as _, BufReader, Read as _},
     process::{Child, Stdio},
     thread::sleep,
     time::Duration,
@@ -231,29 +231,31 @@ fn ctrl_c_saves_and_leaves_with_130() {
 #[test]
 fn ctrl_c_before_the_first_step_is_no_crash() {
     let here = Playground::default();
-    // Real images' statistics, which may take minutes, wait here for their extractor.
-    let pipe = here.path("extractor.pt");
-    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
-    let child = std::process::Command::new(binary())
-        .args(["train", &here.path("config.toml"), "--out", &here.path("run"), "--set", "evaluate.every=2"])
-        .args(["--set", &format!("evaluate.extractor={pipe}"), "--set", "evaluate.samples=4"])
+    let evaluation =
+        ["--set", "evaluate.every=2", "--set", "evaluate.samples=4", "--set", "evaluate.metrics=[\"kid\"]"];
+    let mut child = std::process::Command::new(binary())
+        .args(["train", &here.path("config.toml"), "--out", &here.path("run")])
+        .args(evaluation)
         .env("XDG_CACHE_HOME", here.path("cache"))
+        .env("OMP_NUM_THREADS", "1")
+        .env("TANDEM_LOG", "info")
         .stderr(Stdio::piped())
         .stdout(Stdio::null())
         .spawn()
         .unwrap();
-    // Opening for writing waits for the run to read.
-    let mut writer = fs::OpenOptions::new().write(true).open(&pipe).unwrap();
+    // Statistics of the 10,000 real images take seconds.
+    let mut stderr = BufReader::new(child.stderr.take().unwrap());
+    let mut said = String::new();
+    while !said.contains("features of 10000 real images") {
+        assert!(stderr.read_line(&mut said).unwrap() > 0, "{said}");
+    }
     let killed = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
     assert!(killed.success());
-    sleep(Duration::from_millis(200));
-    writer.write_all(&fs::read(root().join("tests/extractors/means.pt")).unwrap()).unwrap();
-    drop(writer);
-    let output = child.wait_with_output().unwrap();
-    let said = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(130), "{said}");
-    assert!(said.contains("interrupted before the first step; go on with: tandem train "), "{said}");
-    here.train("run", &["--resume"]).assert().success();
+    stderr.read_to_string(&mut said).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(130), "{said}");
+    let (_, command) = said.split_once("interrupted before the first step; go on with: tandem train ").unwrap();
+    assert!(command.ends_with(" --resume-or-start\n") && fs::metadata(here.path("run")).is_err(), "{said}");
+    here.train("run", &["--resume-or-start"]).assert().success();
 }
 
 #[test]

@@ -2,6 +2,10 @@
 //!
 //! Only what cargo cannot do by itself is here. It links no libtorch and has one dependency, so that it is there in
 //! seconds on a fresh machine.
+#![expect(
+    clippy::print_stderr,
+    reason = "it talks to whoever sets a checkout up, and has nothing to lose by a stderr that is gone"
+)]
 
 mod demo;
 #[cfg(test)]

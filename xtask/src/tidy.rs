@@ -62,6 +62,23 @@ fn no_rust_file_is_long() {
     expect_none("files of more than 600 lines", &long);
 }
 
+/// Files of the host that make a path into text that is no message: what a lock file and a new crate's manifest say of files.
+const PATHS_AS_TEXT: [&str; 2] = ["host/src/share/lock.rs", "host/src/share/scaffold.rs"];
+
+#[test]
+fn no_message_shows_a_path_as_it_is() {
+    let shipped = |(name, text): (String, String)| {
+        let text = text.split("#[cfg(test)]\nmod ").next().unwrap_or_default().to_owned();
+        let ours =
+            name.starts_with("host/src/") && !name.contains("/tests/") && !PATHS_AS_TEXT.contains(&name.as_str());
+        ours.then_some((name, text))
+    };
+    let shipped: Vec<_> = rust_files().into_iter().filter_map(shipped).collect();
+    // Put together so that this file does not hold it.
+    let needle = format!(".{}()", "display");
+    expect_none("paths that are not shown by `Show::shown`", &hits(&shipped, &[&needle]));
+}
+
 #[test]
 fn nothing_is_left_for_later() {
     // Put together so that this file does not hold them.

@@ -2,11 +2,11 @@
 
 use serde::Serialize;
 use tandem_plugin_api::Gan;
-use tandem_torch_ext::{Generator, grad};
+use tandem_torch_ext::Generator;
 use tch::{Kind, Tensor};
 
 use super::{Draw, Subject, worse};
-use crate::train::{Losses, Scores, Strategy, Terms, TrainError, View, one_stage, two_stage};
+use crate::train::{Losses, Scores, Strategy, Terms, TrainError, View, gradients, one_stage, two_stage};
 
 /// The step of a difference, for values of order 1 in float64.
 const STEP: f64 = 1e-6;
@@ -18,6 +18,9 @@ pub struct Derivatives {
     pub losses: f64,
     /// The state updates' derivatives at the scores, which no gradient uses: that an update computes what it says.
     pub states: f64,
+    /// The state whose error that is; none where there are no states.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub state: Option<String>,
     /// `L_D` and `L_G` along a random direction of D's and G's parameters: the larger.
     pub networks: f64,
     /// The terms of D's alone, penalties and weight decay, along a random direction of D's parameters.
@@ -32,9 +35,11 @@ impl Derivatives {
 }
 
 pub(super) fn compare(gan: &Gan, subject: &Subject, draw: &Draw) -> Result<Derivatives, TrainError> {
+    let (states, state) = states(gan, &subject.losses, draw)?;
     Ok(Derivatives {
         losses: losses(gan, &subject.losses, draw)?,
-        states: states(gan, &subject.losses, draw)?,
+        states,
+        state,
         networks: networks(subject, draw)?,
         terms: terms(gan, subject, draw)?,
     })
@@ -53,18 +58,22 @@ fn random_scores(gan: &Gan, on: &Draw) -> Result<[Tensor; 2], TrainError> {
 }
 
 /// Each update's derivative at the fake scores, and at the real ones, against the update with a score moved both ways.
-fn states(gan: &Gan, losses: &Losses, on: &Draw) -> Result<f64, TrainError> {
+///
+/// The largest error, and whose it is.
+fn states(gan: &Gan, losses: &Losses, on: &Draw) -> Result<(f64, Option<String>), TrainError> {
     let [real, fake] = random_scores(gan, on)?;
     let labels = Tensor::f_zeros([5], (Kind::Int64, on.device))?;
     let next = |i: usize, real: &Tensor, fake: &Tensor| -> Result<Tensor, TrainError> {
         let scores = Scores { real, fake, labels: Some(&labels) };
         Ok(losses.next_states(&scores)?[i].shallow_clone())
     };
-    let mut worst = 0.0;
-    for i in 0..gan.states.len() {
+    let (mut worst, mut of) = (0.0, None);
+    for (i, state) in gan.states.iter().enumerate() {
         let leaf = |scores: &Tensor| scores.f_detach_copy()?.f_set_requires_grad(true);
         let (at_real, at_fake) = (leaf(&real)?, leaf(&fake)?);
-        let exact = grad(&[&next(i, &at_real, &at_fake)?], &[None], &[&at_real, &at_fake], false, false)?;
+        let after = next(i, &at_real, &at_fake)?;
+        let exact = gradients(&after, &[&at_real, &at_fake], false)
+            .map_err(|error| TrainError::Refused(format!("loss state `{}`: {error}", state.name)))?;
         // A state may move by a millionth of itself, in whose rounding a small step's difference drowns.
         let with = |step: f64| -> Result<f64, TrainError> {
             let of_real = numeric(&real, step, |s| Ok(next(i, s, &fake)?.f_double_value(&[])?))?;
@@ -72,9 +81,12 @@ fn states(gan: &Gan, losses: &Losses, on: &Draw) -> Result<f64, TrainError> {
             super::relative_error(&[of_real, of_fake], &exact)
         };
         let (small, large) = (with(STEP)?, with(1e3 * STEP)?);
-        worst = worse(worst, if small < large { small } else { large });
+        let error = if small < large { small } else { large };
+        if of.is_none() || error > worst || (error.is_nan() && !worst.is_nan()) {
+            (worst, of) = (error, Some(state.name.clone()));
+        }
     }
-    Ok(worst)
+    Ok((worst, of))
 }
 
 /// Each seed entry against the loss with that score moved both ways.

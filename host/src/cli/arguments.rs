@@ -4,7 +4,11 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::{metrics::Metric, plugin::COMMAND};
+use super::shell::Line;
+use crate::{
+    metrics::{COMMAND as EXTRACT, Metric},
+    plugin::COMMAND,
+};
 
 /// Trains GANs that come in as plugins, in one stage or two.
 #[derive(Debug, Parser)]
@@ -15,14 +19,35 @@ use crate::{metrics::Metric, plugin::COMMAND};
                   Results go to standard output, everything else to standard error. TANDEM_LOG=debug shows more."
 )]
 pub(super) struct Arguments {
+    #[command(flatten)]
+    pub(super) common: Common,
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+/// What every command takes.
+#[derive(Debug, Args)]
+pub(super) struct Common {
     /// A folder to look for plugins in, before all others; may be given again.
     #[arg(long, global = true, value_name = "DIR")]
     pub(super) plugin_path: Vec<PathBuf>,
     /// How log lines are written.
     #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text)]
     pub(super) log_format: LogFormat,
-    #[command(subcommand)]
-    pub(super) command: Command,
+}
+
+impl Common {
+    /// A command with these, and with the variable that stands for one of them.
+    pub(super) fn of(&self, line: Line) -> Line {
+        let Self { plugin_path, log_format } = self;
+        let listed = std::env::var_os("TANDEM_PLUGIN_PATH").unwrap_or_default();
+        let listed = std::env::split_paths(&listed).filter(|path| !path.as_os_str().is_empty());
+        let line = line.with_all("--plugin-path", plugin_path).with_all("--plugin-path", listed);
+        match log_format {
+            LogFormat::Text => line,
+            LogFormat::Json => line.with("--log-format", "json"),
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -71,6 +96,9 @@ pub(super) enum Command {
     /// For the host itself: a plugin's declaration in a process of its own.
     #[command(name = COMMAND, hide = true)]
     Declare,
+    /// For the host itself: an extractor in a process of its own.
+    #[command(name = EXTRACT, hide = true)]
+    Extract,
     /// For benches: train steps on demand, one JSON line for each number read from standard input.
     #[command(name = "__steps", hide = true)]
     Steps(Steps),
@@ -127,6 +155,9 @@ pub(super) struct Train {
     /// Go on with the run in that directory, from its latest checkpoint.
     #[arg(long)]
     pub(super) resume: bool,
+    /// Go on with the run in that directory if there is one, else begin it: for a job that a queue starts again and again.
+    #[arg(long, conflicts_with = "resume")]
+    pub(super) resume_or_start: bool,
     /// Only show the resolved configuration, both networks and the strategy.
     #[arg(long)]
     pub(super) dry_run: bool,

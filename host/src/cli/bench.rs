@@ -4,11 +4,12 @@ use std::{collections::BTreeMap, fmt::Write as _, path::PathBuf};
 
 use serde_json::json;
 
-use super::{arguments::Bench, print, progress, table::Table};
+use super::{arguments::Bench, print, print_json, progress, table::Table};
 use crate::{
     config::{Sources, environment},
     session::{Measured, Plan, bench, prepare, resolve_device},
     train::PHASES,
+    work::Work,
 };
 
 pub(super) fn run(arguments: &Bench, plugin_path: &[PathBuf]) -> anyhow::Result<()> {
@@ -18,9 +19,9 @@ pub(super) fn run(arguments: &Bench, plugin_path: &[PathBuf]) -> anyhow::Result<
     let (config, plugin) = (prepared.config().clone(), prepared.plugin.name.clone());
     let (channels, size) = (prepared.dataset.channels(), prepared.dataset.size());
     let plan = Plan { rounds: arguments.rounds, steps: arguments.steps, warmup: arguments.warmup };
-    let progress = progress::rounds(plan.rounds);
-    let measured = bench(prepared, plan, device, |round| progress.set_position(round))?;
-    progress.finish_and_clear();
+    let work = Work::of("measuring", plan.rounds, "rounds");
+    let measured = bench(prepared, plan, device, |round| Ok(work.at(round)?))?;
+    drop(work);
     if arguments.json {
         let value = json!({
             "plugin": plugin, "device": progress::device(device), "threads": tch::get_num_threads(), "precision": config.precision,
@@ -28,7 +29,7 @@ pub(super) fn run(arguments: &Bench, plugin_path: &[PathBuf]) -> anyhow::Result<
             "n_critic": config.n_critic, "n_generator": config.n_generator,
             "rounds": plan.rounds, "ways": measured,
         });
-        print(&format!("{value:#}\n"))?;
+        print_json(format_args!("{value:#}"))?;
         return Ok(());
     }
     let mut text = format!(

@@ -12,13 +12,14 @@ use tandem_plugin_api::{
     value::{Named, Value},
 };
 
-use super::{FAILED, arguments::Check, device, plugins, print, table::Table};
+use super::{FAILED, arguments::Check, device, plugins, print, print_json, table::Table};
 use crate::{
     check::{self, Draw, Report},
     plugin::SearchPath,
     run::{Metadata, write_arrays},
     session::{self, to_array},
     text::Show as _,
+    work::Work,
 };
 
 /// More combinations of choices than this are not what anybody asked for.
@@ -53,8 +54,11 @@ pub(super) fn run(arguments: &Check, plugin_path: &[PathBuf]) -> anyhow::Result<
     for outcome in outcomes {
         let outcome = outcome?;
         passed &= outcome.passed;
-        let text = if arguments.subject.json { serde_json::to_string(&outcome)? + "\n" } else { shown(&outcome) };
-        print(&text)?;
+        if arguments.subject.json {
+            print_json(serde_json::to_string(&outcome)?)?;
+        } else {
+            print(&shown(&outcome))?;
+        }
     }
     Ok(if passed { ExitCode::SUCCESS } else { ExitCode::from(FAILED) })
 }
@@ -80,15 +84,18 @@ fn defined(arguments: &Check, path: &Path, draw: &Draw) -> anyhow::Result<Outcom
 
 fn one(arguments: &Check, name: &str, plugin_path: &[PathBuf], draw: &Draw) -> anyhow::Result<Outcome> {
     let file = plugins::find(name, plugin_path)?;
+    plugins::allow(&file, name)?;
     let first = plugins::declare(&file, &arguments.subject, &[])?;
     if let Some(path) = &arguments.dump {
         dump(draw, &first, &file.manifest.name, path)?;
     }
     let choices = if arguments.variants { combinations(&first)? } else { vec![Vec::new()] };
     let mut variants = Vec::new();
+    let work = Work::of(format!("checking {name}"), choices.len() as u64, "variants");
     for choice in choices {
         let gan = plugins::declare(&file, &arguments.subject, &choice)?;
         variants.push(proven(&file.manifest.name, &gan, draw)?);
+        work.more(1)?;
     }
     Ok(Outcome::of(file.manifest.name, variants))
 }
@@ -137,20 +144,22 @@ fn described(gan: &Gan) -> String {
 fn dump(draw: &Draw, gan: &Gan, plugin: &str, path: &std::path::Path) -> anyhow::Result<()> {
     let tensors = check::dump(gan, draw)?;
     let arrays = tensors.iter().map(|(name, t)| to_array(name.as_str(), t)).collect::<Result<Vec<_>, _>>()?;
-    let mut metadata = Metadata::from([
+    write_arrays(path, &arrays, &dump_metadata(draw, gan, plugin))?;
+    Ok(())
+}
+
+/// What a dump says of itself. An option's bare name may be one of the others: those that cannot come last.
+fn dump_metadata(draw: &Draw, gan: &Gan, plugin: &str) -> Metadata {
+    let text = |value: &Value| if let Value::Text(text) = value { text.clone() } else { value.to_string() };
+    let options = || gan.options.iter().map(|option| (&option.name, text(&option.value)));
+    let mut metadata: Metadata = options().map(|(name, value)| (name.clone(), value)).collect();
+    metadata.extend(options().map(|(name, value)| (format!("option.{name}"), value)));
+    metadata.extend([
         ("method".to_owned(), plugin.to_owned()),
         ("samples".to_owned(), draw.samples.to_string()),
         ("seed".to_owned(), draw.seed.to_string()),
     ]);
-    for option in &gan.options {
-        let value = match &option.value {
-            Value::Text(text) => text.clone(),
-            other => other.to_string(),
-        };
-        metadata.insert(option.name.clone(), value);
-    }
-    write_arrays(path, &arrays, &metadata)?;
-    Ok(())
+    metadata
 }
 
 fn shown(outcome: &Outcome) -> String {
@@ -168,8 +177,9 @@ fn shown(outcome: &Outcome) -> String {
             table.row([format!("  {}", g.strategy), g.scores.into(), error(g.discriminator), error(g.generator)]);
         }
         let d = &report.derivatives;
+        let state = d.state.as_ref().map_or_else(String::new, |name| format!(" (worst: `{}`)", name.shown()));
         text += &format!(
-            "{table}  finite differences: losses {:.1e}, states {:.1e}, networks {:.1e}, terms of D alone {:.1e}\n",
+            "{table}  finite differences: losses {:.1e}, states {:.1e}{state}, networks {:.1e}, terms of D alone {:.1e}\n",
             d.losses, d.states, d.networks, d.terms
         );
     }

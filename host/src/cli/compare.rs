@@ -3,21 +3,28 @@
 use std::{
     path::{Path, PathBuf},
     process::ExitCode,
-    sync::atomic::{AtomicU32, Ordering},
 };
 
 use anyhow::Context as _;
 
-use super::{FAILED, INTERRUPTED, arguments::Compare, print, terminal::say};
+use super::{
+    FAILED, INTERRUPTED,
+    arguments::{Common, Compare},
+    interrupt::{farewell, set_farewell},
+    print,
+    shell::Line,
+    terminal::say,
+};
 use crate::{
     compare::{self, Event, Job, Outcome, Plan, Settings},
-    text::Show as _,
+    text::{Show as _, indented},
+    work::{self, Held},
 };
 
-/// How often Ctrl-C was pressed: once, and every run saves and leaves; twice, and they leave at once.
-static STOP: AtomicU32 = AtomicU32::new(0);
+/// At the first asking every run saves and leaves, at the second they leave at once; the comparison follows them.
+const HELD: Held = Held { words: "stopping; every run saves first; Ctrl-C again to leave without saving", patience: 3 };
 
-pub(super) fn run(arguments: &Compare, plugin_path: &[PathBuf]) -> anyhow::Result<ExitCode> {
+pub(super) fn run(arguments: &Compare, common: &Common) -> anyhow::Result<ExitCode> {
     let plan = Plan::read(&arguments.plan)?;
     let out = arguments.out.clone().unwrap_or_else(|| default_out(&arguments.plan));
     let jobs = compare::jobs(&plan, &out)?;
@@ -27,20 +34,17 @@ pub(super) fn run(arguments: &Compare, plugin_path: &[PathBuf]) -> anyhow::Resul
     }
     let settings = Settings {
         program: std::env::current_exe().context("cannot tell where this program lies")?,
-        plugin_path: plugin_path.to_vec(),
+        plugin_path: common.plugin_path.clone(),
         workers: arguments.workers.into(),
         retry: arguments.retry,
     };
-    ctrlc::set_handler(|| {
-        if STOP.fetch_add(1, Ordering::Relaxed) == 0 {
-            say("stopping; every run saves first; Ctrl-C again to leave without saving");
-        }
-    })
-    .context("cannot watch for Ctrl-C")?;
-    let _hold = compare::hold(&out)?;
+    let again = again(arguments, common);
+    set_farewell(format!("interrupted; go on with: {again}"));
+    let _folder = compare::hold(&out)?;
+    let _runs = work::hold(HELD);
     // Before anything is trained: a place that cannot be written to is said at once.
     compare::write(&plan, &jobs, &out)?;
-    let open = compare::train(&jobs, &settings, &STOP, |event| {
+    let open = compare::train(&jobs, &settings, |event| {
         tell(event, &jobs);
         if let Event::Ended(..) = event {
             compare::write(&plan, &jobs, &out)?;
@@ -48,17 +52,28 @@ pub(super) fn run(arguments: &Compare, plugin_path: &[PathBuf]) -> anyhow::Resul
         Ok(())
     })?;
     let (text, files) = compare::write(&plan, &jobs, &out)?;
-    if open > 0 && STOP.load(Ordering::Relaxed) > 0 {
-        say("interrupted; the same command goes on");
+    if open > 0 && work::asked() > 0 {
+        say(farewell());
         return Ok(ExitCode::from(INTERRUPTED));
     }
     let files = files.iter().fold(String::new(), |list, path| list + &format!("{}\n", path.shown()));
-    print(&format!("{text}\n{files}"))?;
+    // The tables are in their files, whoever reads them here.
+    if let Err(error) = print(&format!("{text}\n{files}")) {
+        say(format_args!("{error:#}"));
+    }
     if open > 0 {
-        say(format_args!("{open} of {} runs have not ended; the same command goes on", jobs.len()));
+        say(format_args!("{open} of {} runs have not ended; go on with: {again}", jobs.len()));
         return Ok(ExitCode::from(FAILED));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The command that goes on.
+fn again(arguments: &Compare, common: &Common) -> Line {
+    let Compare { plan, out, workers, retry, dry_run: _ } = arguments;
+    let line = common.of(Line::tandem(&["compare"])).file(plan).with_all("--out", out);
+    let line = if *workers == 1 { line } else { line.with("--workers", workers.to_string()) };
+    if *retry { line.flag("--retry") } else { line }
 }
 
 /// `runs/demo-table` for `configs/plans/demo-table.toml`.
@@ -83,7 +98,9 @@ fn tell(event: &Event<'_>, jobs: &[Job]) {
         }
         Event::Stopped(job) => say(format_args!("{}: somebody stopped it; the others go on", job.directory.shown())),
         Event::Ended(job, Outcome::Done(_)) => say(format_args!("{}: done", job.directory.shown())),
-        Event::Ended(job, Outcome::Failed { why, .. }) => say(format_args!("{}: failed: {why}", job.directory.shown())),
+        Event::Ended(job, Outcome::Failed { why, .. }) => {
+            say(format_args!("{}: failed: {}", job.directory.shown(), indented(why)))
+        }
     }
 }
 
@@ -96,7 +113,7 @@ fn list(jobs: &[Job]) -> anyhow::Result<String> {
     for job in jobs {
         let state = match Outcome::of(job)? {
             Some(Outcome::Done(_)) => "done".into(),
-            Some(Outcome::Failed { why, .. }) => format!("failed: {}", why.lines().next().unwrap_or("")),
+            Some(Outcome::Failed { why, .. }) => format!("failed: {}", why.lines().next().unwrap_or("").shown()),
             None if job.directory.join("config.toml").exists() => "begun".into(),
             None => "to do".into(),
         };

@@ -6,7 +6,7 @@ use anyhow::Context as _;
 
 use super::{
     arguments::{InspectData, PrepareData},
-    print, progress,
+    print, print_json,
     table::Table,
 };
 use crate::{
@@ -28,7 +28,7 @@ pub(super) fn inspect_data(arguments: &InspectData) -> anyhow::Result<()> {
     };
     let report = inspect(&source, arguments.all)?;
     if arguments.json {
-        print(&format!("{:#}\n", serde_json::to_value(&report)?))?;
+        print_json(format_args!("{:#}", serde_json::to_value(&report)?))?;
     } else {
         print(&words(&report))?;
     }
@@ -43,6 +43,9 @@ fn words(report: &Report) -> String {
     };
     if let Some(why) = &report.why_no_labels {
         let _ = writeln!(text, "no labels are taken: {why}");
+    }
+    for line in &report.passed_over {
+        let _ = writeln!(text, "passed over: {line}");
     }
     if let Some(from) = &report.made_from {
         let _ = writeln!(text, "a cache of {from}");
@@ -64,7 +67,7 @@ fn words(report: &Report) -> String {
     if !report.classes.is_empty() {
         let mut classes = Table::new(&["class", "name", "images"]).right(&[0, 2]);
         for (i, class) in report.classes.iter().enumerate().take(LISTED) {
-            classes.row([i.to_string(), class.name.clone(), class.images.to_string()]);
+            classes.row([i.to_string(), class.name.shown().to_string(), class.images.to_string()]);
         }
         let _ = write!(text, "\n{classes}");
         if report.classes.len() > LISTED {
@@ -76,7 +79,7 @@ fn words(report: &Report) -> String {
         n => writeln!(text, "\n{n} images cannot be used:"),
     };
     for bad in report.bad.iter().take(LISTED) {
-        let _ = writeln!(text, "  {}: {}", bad.name, bad.why);
+        let _ = writeln!(text, "  {}: {}", bad.name.shown(), bad.why.shown());
     }
     if report.bad.len() > LISTED {
         let _ = writeln!(text, "  and {} others", report.bad.len() - LISTED);
@@ -96,20 +99,15 @@ pub(super) fn prepare_data(arguments: &PrepareData) -> anyhow::Result<()> {
     if let Source::Cache(path) = &spec.source {
         anyhow::bail!("{} is a cache already; name what it is to be made from", path.shown());
     }
-    let bar = progress::images();
     let start = std::time::Instant::now();
-    let prepared = spec.prepare(arguments.force, |done, of| {
-        bar.set_length(of as u64);
-        bar.set_position(done as u64);
-    })?;
-    bar.finish_and_clear();
+    let prepared = spec.prepare(arguments.force)?;
     let seconds = start.elapsed().as_secs_f64();
     if arguments.json {
         let value = serde_json::json!({
             "path": prepared.path, "found": prepared.found, "images": prepared.images, "left_out": prepared.left_out,
             "source": spec.source.describe(), "transform": spec.transform, "seconds": seconds,
         });
-        print(&format!("{value:#}\n"))?;
+        print_json(format_args!("{value:#}"))?;
         return Ok(());
     }
     let (what, count) = (spec.source.describe(), prepared.images);
@@ -122,7 +120,7 @@ pub(super) fn prepare_data(arguments: &PrepareData) -> anyhow::Result<()> {
         let _ = writeln!(text, "{} images left out:", prepared.left_out.len());
     }
     for bad in &prepared.left_out {
-        let _ = writeln!(text, "  {}: {}", bad.name, bad.why);
+        let _ = writeln!(text, "  {}: {}", bad.name.shown(), bad.why.shown());
     }
     let _ = writeln!(text, "cache  {}", prepared.path.shown());
     print(&text)?;

@@ -5,10 +5,11 @@ use std::{path::PathBuf, process::ExitCode};
 use serde_json::json;
 use tandem_torch_ext::cuda_graphs_are_built;
 
-use super::{FAILED, print, progress};
+use super::{FAILED, print, print_json, progress};
 use crate::{
     config::Device,
-    plugin::{self, SearchPath},
+    confined,
+    plugin::SearchPath,
     session::{loaded_from, resolve_device},
     text::Show as _,
 };
@@ -27,11 +28,11 @@ pub(super) fn run(plugin_path: &[PathBuf], as_json: bool) -> anyhow::Result<Exit
             "version": env!("CARGO_PKG_VERSION"), "libtorch": libtorch, "threads": tch::get_num_threads(),
             "cuda": cuda.is_ok(), "cuda_reason": cuda.as_ref().err().map(ToString::to_string),
             "cuda_graphs": cuda_graphs_are_built(),
-            "plugins_are_confined_by": plugin::layers(),
+            "plugins_are_confined_by": confined::layers(),
             "plugin_directories": search.directories().collect::<Vec<_>>(), "plugins": found, "broken": broken,
             "healthy": healthy,
         });
-        print(&format!("{value:#}\n"))?;
+        print_json(format_args!("{value:#}"))?;
     } else {
         let mut text = format!("tandem   {}\n", env!("CARGO_PKG_VERSION"));
         let shown = libtorch.map_or_else(|| "unknown place".into(), |p| p.shown().to_string());
@@ -47,7 +48,7 @@ pub(super) fn run(plugin_path: &[PathBuf], as_json: bool) -> anyhow::Result<Exit
             "plugins  {}\n",
             if found.is_empty() { "none; build them with cargo build --release".into() } else { found.join(", ") }
         );
-        text += &format!("         confined by {} when they are asked\n", plugin::layers().join(", "));
+        text += &format!("         confined by {} when they are asked\n", confined::layers().join(", "));
         for directory in search.directories() {
             text += &format!("         looked in {}\n", directory.shown());
         }

@@ -4,9 +4,9 @@ use std::path::Path;
 
 use anyhow::Context as _;
 
-use super::{arguments::Eval, device, print, progress::number, table::Table};
+use super::{arguments::Eval, device, print, print_json, progress::number, table::Table};
 use crate::{
-    config::Data,
+    config::{ConfigError, Data, Sources, TrustChoice, environment},
     metrics::{INCEPTION, MNIST_CLASSIFIER, fetch_inception},
     run::{Metadata, RunDir, write_arrays},
     session::{
@@ -22,9 +22,12 @@ pub(super) fn run(arguments: &Eval) -> anyhow::Result<()> {
     let run = RunDir::open(&arguments.subject).ok();
     let data = run.as_ref().map(|run| run.config().map(|config| config.data)).transpose()?;
     let against = against(arguments, data.clone())?;
+    let config = run.as_ref().map(|run| run.path().join("config.toml"));
     let plan = EvaluationPlan {
         extractor: extractor(arguments, &against)?,
         sum: arguments.sha256.clone(),
+        trust: trust(config.as_deref())?,
+        config,
         metrics: Some(arguments.metrics.clone()).filter(|metrics| !metrics.is_empty()),
         samples: arguments.samples as usize,
         batch: arguments.batch as usize,
@@ -46,9 +49,10 @@ pub(super) fn run(arguments: &Eval) -> anyhow::Result<()> {
     if let Some(path) = &arguments.features {
         write_arrays(path, &found.arrays, &Metadata::new())?;
     }
-    let told = || told(&arguments.subject, &found);
-    print(&if arguments.json { format!("{}\n", serde_json::to_string_pretty(&found)?) } else { told() })?;
-    Ok(())
+    if arguments.json {
+        return print_json(serde_json::to_string_pretty(&found)?);
+    }
+    print(&told(&arguments.subject, &found))
 }
 
 fn against(arguments: &Eval, own: Option<Data>) -> Result<Against, SessionError> {
@@ -64,6 +68,12 @@ fn against(arguments: &Eval, own: Option<Data>) -> Result<Against, SessionError>
             )))
         }
     }
+}
+
+/// What the run's config, if it is a run, and the user's environment ask of an extractor's file.
+fn trust(config: Option<&Path>) -> Result<TrustChoice, ConfigError> {
+    let variables = environment().into_iter().filter(|(name, _)| name.starts_with("TANDEM_TRUST__"));
+    Sources::load(config, variables, &[])?.trust()
 }
 
 /// The digits have an extractor of their own; for anything else it would measure nothing.
@@ -86,7 +96,7 @@ fn of_run(
     against: &Against,
     plan: EvaluationPlan,
 ) -> anyhow::Result<Evaluation> {
-    let step = match (arguments.best, run.best()?) {
+    let step = match (arguments.best, arguments.best.then(|| run.best()).transpose()?.flatten()) {
         (true, None) => {
             return Err(SessionError::Evaluation(format!(
                 "{} keeps no best checkpoint; it does with `evaluate.keep_best` set",
@@ -98,6 +108,8 @@ fn of_run(
         (false, _) => arguments.step,
     };
     let sampler = Sampler::open(run, step, Weights::Best, plan.device)?;
+    // It says which images the run was trained with.
+    sampler.check_config(run)?;
     let (real, name) = against.open(own.image_size)?;
     let mut evaluator = Evaluator::new(plan, &Images::of(&real, name))?;
     if real.labels().is_empty() && arguments.against.is_some() {

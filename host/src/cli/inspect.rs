@@ -13,7 +13,7 @@ use tandem_plugin_api::{
     opset::{self, Role},
 };
 
-use super::{arguments::Inspect, plugins, print, share::signature, table::Table};
+use super::{arguments::Inspect, plugins, print, print_json, share::signature, table::Table};
 use crate::{
     plugin::{Manifest, PluginFile, is_file, user_folder},
     share::{self, ShareError, Verified},
@@ -31,6 +31,7 @@ pub(super) fn run(arguments: &Inspect, plugin_path: &[PathBuf]) -> anyhow::Resul
     if (is_file(&arguments.plugin) || is_installed(&file.path)) && !arguments.run {
         return unasked(&file, arguments.subject.json);
     }
+    plugins::allow(&file, &arguments.plugin)?;
     let gan = plugins::declare(&file, &arguments.subject, &[])?;
     let manifest = &file.manifest;
     if arguments.subject.json {
@@ -44,7 +45,7 @@ pub(super) fn run(arguments: &Inspect, plugin_path: &[PathBuf]) -> anyhow::Resul
                 "default": o.default.to_string(), "value": o.value.to_string() })).collect::<Vec<_>>(),
             "definition": gan.encode(),
         });
-        print(&format!("{value:#}\n"))?;
+        print_json(format_args!("{value:#}"))?;
         return Ok(());
     }
     let mut text = manifest_of(&file);
@@ -59,7 +60,7 @@ pub(super) fn run(arguments: &Inspect, plugin_path: &[PathBuf]) -> anyhow::Resul
 fn unasked(file: &PluginFile, as_json: bool) -> anyhow::Result<()> {
     if as_json {
         let value = json!({ "manifest": file.manifest, "path": file.path, "sha256": file.sha256 });
-        print(&format!("{value:#}\n"))?;
+        print_json(format_args!("{value:#}"))?;
         return Ok(());
     }
     let text = manifest_of(file);
@@ -86,7 +87,7 @@ fn packed(arguments: &Inspect) -> anyhow::Result<()> {
                     "sha256": plugin.sha256, "signature": signature(signed) })
             })
             .collect();
-        print(&format!("{:#}\n", json!({ "manifest": manifest, "path": path, "libraries": libraries })))?;
+        print_json(format_args!("{:#}", json!({ "manifest": manifest, "path": path, "libraries": libraries })))?;
         return Ok(());
     }
     let mut text = said(&manifest, path, None);

@@ -9,6 +9,7 @@ mod eval;
 mod export;
 mod import;
 mod inspect;
+mod interrupt;
 mod log;
 mod plugins;
 mod progress;
@@ -16,23 +17,28 @@ mod report;
 mod sample;
 mod share;
 mod sheet;
+mod shell;
+mod status;
 mod steps;
 mod table;
 mod terminal;
 mod train;
 
-use std::process::ExitCode;
+use std::{panic::AssertUnwindSafe, process::ExitCode};
 
 use anyhow::Context as _;
 use clap::{CommandFactory, Parser};
 
-use arguments::{Arguments, Command, DataCommand, PluginCommand};
-use terminal::{print, say};
+use arguments::{Arguments, Command, Common, DataCommand, PluginCommand};
+use terminal::{print, print_json, say};
 
 use crate::{
-    plugin,
+    exhausted, metrics,
+    plugin::{self, PluginError},
     run::RunError,
-    session::{SessionError, resolve_device},
+    session::{SessionError, out_of_memory, resolve_device},
+    text::indented,
+    work::{self, Interrupted, Work},
 };
 
 /// The run failed.
@@ -44,40 +50,83 @@ const INTERRUPTED: u8 = 130;
 
 /// Runs the command line of this process; the exit codes are in `tandem --help`.
 pub fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    if let Err(error) = log::start(arguments.log_format) {
-        say(format_args!("error: {error:#}"));
-        return ExitCode::from(USAGE);
-    }
-    match run(arguments) {
-        Ok(code) => code,
-        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
-        Err(error) => {
-            say(format_args!("error: {}", chain(&error)));
-            let usage = error.downcast_ref::<SessionError>().is_some_and(SessionError::is_usage)
-                || error.is::<crate::config::ConfigError>()
-                || matches!(error.downcast_ref::<RunError>(), Some(RunError::NoRun { .. }))
-                || error
-                    .downcast_ref::<crate::compare::CompareError>()
-                    .is_some_and(crate::compare::CompareError::is_usage)
-                || error.is::<crate::plugin::PluginError>()
-                || error.is::<crate::share::ShareError>();
-            ExitCode::from(if usage { USAGE } else { FAILED })
+    exhausted::watch();
+    let Arguments { common, command } = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => return no_command(&error),
+    };
+    // What serves another process has nobody to talk to, and ends when that one wants it.
+    let served = matches!(command, Command::Declare | Command::Extract | Command::Steps(_));
+    let outcome = log::start(common.log_format).map_err(Usage).map_err(anyhow::Error::new).and_then(|()| {
+        if served {
+            return run(command, &common);
         }
-    }
+        std::panic::set_hook(Box::new(|panic| say(indented(&format!("internal error, please report it: {panic}")))));
+        interrupt::listen()?;
+        let _work = Work::begin(command.name());
+        status::watch();
+        // A panic is told where it happened; what is left to do is to end in order.
+        let run = AssertUnwindSafe(|| run(command, &common));
+        std::panic::catch_unwind(run).unwrap_or_else(|_| Ok(ExitCode::from(FAILED)))
+    });
+    status::end();
+    outcome.unwrap_or_else(|error| failed(&error))
 }
 
-fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
-    let path = &arguments.plugin_path;
-    match arguments.command {
-        Command::Train(train) => return train::run(&train, path),
+/// Tells what ended a command, in the exit code too.
+fn failed(error: &anyhow::Error) -> ExitCode {
+    if is_broken_pipe(error) {
+        return ExitCode::SUCCESS;
+    }
+    // Ctrl-C reaches a plugin's process, too.
+    let of_plugin = error.is::<PluginError>() || matches!(error.downcast_ref(), Some(SessionError::Plugin(_)));
+    if Interrupted::caused(error.as_ref()) || (work::asked() > 0 && of_plugin) {
+        say(interrupt::farewell());
+        return ExitCode::from(INTERRUPTED);
+    }
+    let text = chain(error);
+    if let Some(told) = out_of_memory(&text) {
+        say(format_args!("error: {}", indented(&told)));
+        return ExitCode::from(FAILED);
+    }
+    say(format_args!("error: {}", indented(&text)));
+    let usage = error.downcast_ref::<SessionError>().is_some_and(SessionError::is_usage)
+        || error.is::<Usage>()
+        || error.is::<crate::config::ConfigError>()
+        || matches!(error.downcast_ref::<RunError>(), Some(RunError::NoRun { .. }))
+        || error.downcast_ref::<crate::compare::CompareError>().is_some_and(crate::compare::CompareError::is_usage)
+        || error.is::<PluginError>()
+        || error.is::<crate::share::ShareError>();
+    ExitCode::from(if usage { USAGE } else { FAILED })
+}
+
+/// What is wrong with an argument that no module knows of.
+#[derive(Debug, thiserror::Error)]
+#[error("{0:#}")]
+struct Usage(anyhow::Error);
+
+/// Arguments that are no command: wrong ones, or those that ask for help.
+fn no_command(error: &clap::Error) -> ExitCode {
+    if error.use_stderr() {
+        // Without colours: arguments are quoted in it, and what they hold is not to speak to the terminal.
+        terminal::write_stderr(&error.render().to_string());
+        return ExitCode::from(USAGE);
+    }
+    let printed = error.print().context("cannot write the result to standard output");
+    printed.map_or_else(|error| failed(&error), |()| ExitCode::SUCCESS)
+}
+
+fn run(command: Command, common: &Common) -> anyhow::Result<ExitCode> {
+    let path = &common.plugin_path;
+    match command {
+        Command::Train(train) => return train::run(&train, common),
         Command::Sample(sample) => sample::run(&sample)?,
         Command::Eval(eval) => eval::run(&eval)?,
         Command::Export(arguments) => export::run(&arguments)?,
-        Command::Import(arguments) => import::run(&arguments, path)?,
+        Command::Import(arguments) => import::run(&arguments, common)?,
         Command::Bench(bench) => bench::run(&bench, path)?,
         Command::Sheet(sheet) => sheet::run(&sheet)?,
-        Command::Compare(compare) => return compare::run(&compare, path),
+        Command::Compare(compare) => return compare::run(&compare, common),
         Command::Report(arguments) => report::run(&arguments)?,
         Command::Plugin(PluginCommand::List { json }) => plugins::list(path, json)?,
         Command::Plugin(PluginCommand::Inspect(inspect)) => inspect::run(&inspect, path)?,
@@ -92,12 +141,40 @@ fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Data(DataCommand::Prepare(prepare)) => data::prepare_data(&prepare)?,
         Command::Doctor { json } => return doctor::run(path, json),
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Arguments::command(), "tandem", &mut std::io::stdout());
+            // It panics where it cannot write; memory it always can.
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Arguments::command(), "tandem", &mut script);
+            print(&String::from_utf8_lossy(&script))?;
         }
         Command::Declare => plugin::serve().map_err(anyhow::Error::msg)?,
+        Command::Extract => metrics::serve().map_err(anyhow::Error::msg)?,
         Command::Steps(steps) => steps::run(&steps, path)?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+impl Command {
+    /// What is done, for a person who waits for it.
+    const fn name(&self) -> &'static str {
+        match self {
+            Self::Train(_) => "getting ready to train",
+            Self::Sample(_) => "drawing samples",
+            Self::Eval(_) => "evaluating",
+            Self::Export(_) => "exporting",
+            Self::Import(_) => "importing",
+            Self::Bench(_) => "measuring",
+            Self::Sheet(_) => "drawing a sheet",
+            Self::Report(_) => "making a report",
+            Self::Compare(_) => "comparing",
+            Self::Plugin(PluginCommand::Check(_)) => "checking",
+            Self::Plugin(PluginCommand::Install(_)) => "installing",
+            Self::Plugin(PluginCommand::Pack(_)) => "packing",
+            Self::Plugin(_) => "looking at plugins",
+            Self::Data(DataCommand::Inspect(_)) => "looking at the data",
+            Self::Data(DataCommand::Prepare(_)) => "preparing the data",
+            Self::Doctor { .. } | Self::Completions { .. } | Self::Declare | Self::Steps(_) => "working",
+        }
+    }
 }
 
 /// The whole chain of causes on one line, without saying anything twice.

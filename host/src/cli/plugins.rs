@@ -8,10 +8,11 @@ use tandem_plugin_api::{
     value::{Named, Value},
 };
 
-use super::{arguments::Subject, print, table::Table};
+use super::{arguments::Subject, print, print_json, table::Table};
 use crate::{
+    config,
     plugin::{PluginFile, SearchPath},
-    session,
+    session, share,
     text::Show as _,
 };
 
@@ -27,7 +28,7 @@ pub(super) fn list(plugin_path: &[PathBuf], as_json: bool) -> anyhow::Result<()>
                 Err(error) => json!({ "path": l.path, "error": error.to_string() }),
             })
             .collect();
-        print(&format!("{:#}\n", json!(rows)))?;
+        print_json(format_args!("{:#}", json!(rows)))?;
         return Ok(());
     }
     let mut table = Table::new(&["name", "version", "summary", "file"]);
@@ -51,24 +52,16 @@ pub(super) fn find(name: &str, plugin_path: &[PathBuf]) -> anyhow::Result<Plugin
     Ok(SearchPath::new(plugin_path).find(name)?)
 }
 
+/// Refuses a plugin that the environment's policy does not let anybody ask, for commands that no configuration has a say in.
+pub(super) fn allow(file: &PluginFile, asked: &str) -> anyhow::Result<()> {
+    Ok(share::allow(file, asked, &config::trust_of_environment()?, None)?)
+}
+
 /// What a plugin declares for the images and options on the command line.
 pub(super) fn declare(plugin: &PluginFile, subject: &Subject, more: &[Named<Value>]) -> anyhow::Result<Gan> {
-    let mut options = session::options(&toml_options(&subject.sets)?)?;
+    let mut options = session::options(&config::plugin_options(&subject.sets)?)?;
     options.retain(|o| !more.iter().any(|m| m.name == o.name));
     options.extend_from_slice(more);
     let images = Images { channels: subject.channels, size: subject.image_size, classes: 10 };
     Ok(plugin.declare(images, &options)?)
-}
-
-/// `name=value` pairs as TOML; a bare word is a text.
-fn toml_options(sets: &[String]) -> anyhow::Result<toml::Table> {
-    let pairs = sets.iter().map(|set| {
-        let Some((name, value)) = set.split_once('=') else {
-            anyhow::bail!("--set {set}: expected OPTION=VALUE, for example --set width=32");
-        };
-        let parsed =
-            toml::from_str::<toml::Table>(&format!("value = {value}")).ok().and_then(|mut t| t.remove("value"));
-        Ok((name.trim().to_owned(), parsed.unwrap_or_else(|| toml::Value::String(value.to_owned()))))
-    });
-    pairs.collect()
 }

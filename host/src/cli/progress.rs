@@ -1,33 +1,26 @@
-//! What a person sees while a run trains: a bar on a terminal, plain lines elsewhere.
+//! What a person sees while a run trains: how far it is, and a line for each reading where that is no terminal.
 
 use std::io::IsTerminal as _;
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tandem_plugin_api::Stages;
 
 use super::terminal::say;
 use crate::{
     session::{Evaluation, Progress, Watch},
-    text::printable,
     train::Trainer,
+    work::Work,
 };
 
 /// Shows a run's progress on standard error.
 pub(super) struct Screen {
-    bar: Option<ProgressBar>,
+    /// Whether readings are notes to the status rather than lines.
+    notes: bool,
+    work: Option<Work>,
 }
 
 impl Screen {
     pub(super) fn new() -> Self {
-        let bar = || bar("{bar:30} {pos}/{len} steps, {per_sec}, {eta} left  {msg}");
-        Self { bar: std::io::stderr().is_terminal().then(bar) }
-    }
-
-    fn line(&self, text: &str) {
-        match &self.bar {
-            Some(bar) => bar.println(printable(text)),
-            None => say(format_args!("{text}")),
-        }
+        Self { notes: std::io::stderr().is_terminal(), work: None }
     }
 }
 
@@ -42,20 +35,17 @@ impl Watch for Screen {
             Stages::Two if settings.reuse_fakes => "two stages, D's fakes used again for G".into(),
             Stages::Two => "two stages, new fakes for G".into(),
         };
-        self.line(&format!("{mode}; on {}", device(settings.device)));
+        say(format_args!("{mode}; on {}", device(settings.device)));
         if step > 0 {
-            self.line(&format!("going on at step {step} of {steps}"));
+            say(format_args!("going on at step {step} of {steps}"));
         }
-        if let Some(bar) = &self.bar {
-            bar.set_length(steps);
-            bar.set_position(step);
-            bar.reset_eta();
-        }
+        self.work = Some(Work::of("training", steps, "steps").from(step));
     }
 
     fn round(&mut self, step: u64) {
-        if let Some(bar) = &self.bar {
-            bar.set_position(step);
+        if let Some(work) = &self.work {
+            // The run looks by itself whether it is to stop.
+            let _ = work.at(step);
         }
     }
 
@@ -68,9 +58,9 @@ impl Watch for Screen {
         if progress.data_wait >= NOTICED_WAIT {
             text += &format!("  {:.0} % waiting for data", 100.0 * progress.data_wait);
         }
-        match &self.bar {
-            Some(bar) => bar.set_message(text),
-            None => say(format_args!("step {}: {text}, {:.2} steps/s", progress.step, progress.steps_per_second)),
+        match &self.work {
+            Some(work) if self.notes => work.note(text),
+            _ => say(format_args!("step {}: {text}, {:.2} steps/s", progress.step, progress.steps_per_second)),
         }
     }
 
@@ -79,7 +69,7 @@ impl Watch for Screen {
             tracing::warn!("{warning}");
         }
         let figures = evaluation.figures.iter().map(|figure| format!("{} {}", figure.metric, number(figure.value)));
-        self.line(&format!("step {step}: {}", figures.collect::<Vec<_>>().join(", ")));
+        say(format_args!("step {step}: {}", figures.collect::<Vec<_>>().join(", ")));
     }
 
     fn wrote(&mut self, what: &str, path: &str) {
@@ -90,28 +80,9 @@ impl Watch for Screen {
 /// The share of time waiting for data from which on it is told.
 const NOTICED_WAIT: f64 = 0.02;
 
-/// A bar on standard error, which nobody sees where that is no terminal.
-fn bar(template: &str) -> ProgressBar {
-    let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
-    // The template is fixed; were it wrong, the plain style serves.
-    bar.with_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()))
-}
-
 /// A figure with as many digits as it is worth.
 pub(super) fn number(value: f64) -> String {
     if value.abs() >= 100.0 { format!("{value:.1}") } else { format!("{value:.4}") }
-}
-
-/// A bar over a bench's rounds.
-pub(super) fn rounds(count: u64) -> ProgressBar {
-    let bar = bar("{bar:30} round {pos}/{len}, {eta} left");
-    bar.set_length(count);
-    bar
-}
-
-/// A bar over a data set's images.
-pub(super) fn images() -> ProgressBar {
-    bar("{bar:30} {pos}/{len} images, {per_sec}, {eta} left")
 }
 
 /// A device as a person writes it.

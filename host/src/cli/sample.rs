@@ -10,9 +10,10 @@ use super::{
     device, print,
 };
 use crate::{
-    run::{Metadata, RunDir, write_arrays},
+    run::{Metadata, RunDir, begin_file, write_arrays},
     session::{Between, Draw, Film, Sampler, SessionError, Weights, to_array},
     text::Show as _,
+    work::{self, Held},
 };
 
 /// More images than anybody looks at in one picture.
@@ -92,6 +93,7 @@ fn grid(arguments: &Sample, sampler: &Sampler, draw: &Draw, out: &Path) -> anyho
     };
     check_file("--tensors", tensors)?;
     let samples = sampler.samples(draw, batch)?;
+    let _whole = work::hold(Held::WRITES);
     // The picture takes its place when the tensors are there: both or neither.
     let picture = unfinished(out, &samples.grid()?)?;
     let labels = samples.labels.as_ref().map(|labels| to_array("labels", labels)).transpose()?;
@@ -114,8 +116,11 @@ fn files(sampler: &Sampler, draw: &Draw, batch: usize, folder: &Path) -> anyhow:
     }
     sampler.files(draw, batch, |number, png| {
         let path = folder.join(format!("{number:06}.png"));
+        let _whole = work::hold(Held::WRITES);
         // Not one by one to the disk: an interrupted run is seen by what is missing.
-        fs::write(&path, png).with_context(|| format!("cannot write {}", path.shown()))
+        begin_file(&path)
+            .and_then(|mut file| file.write_all(png))
+            .with_context(|| format!("cannot write {}", path.shown()))
     })
 }
 
@@ -137,6 +142,7 @@ fn path(arguments: &Sample, sampler: &Sampler, draw: &Draw, steps: usize, out: &
 
 /// Beside its place, synced, renamed.
 pub(super) fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+    let _whole = work::hold(Held::WRITES);
     persist(unfinished(path, bytes)?, path)
 }
 

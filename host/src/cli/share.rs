@@ -1,6 +1,9 @@
 //! `tandem plugin new | install | remove | lock | pack | verify`.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use anyhow::Context as _;
 
@@ -11,6 +14,7 @@ use super::{
 };
 use crate::{
     config::{Sources, environment},
+    metrics::ExtractorFile,
     plugin::{SearchPath, is_file, user_folder},
     share::{self, Before, Installed, ShareError, Signed, Verified},
     text::Show as _,
@@ -66,21 +70,38 @@ fn folder() -> Result<PathBuf, ShareError> {
 pub(super) fn lock(arguments: &Lock, plugin_path: &[PathBuf]) -> anyhow::Result<()> {
     let search = SearchPath::new(plugin_path);
     for config in &arguments.configs {
-        let choice = Sources::load(Some(config), environment(), &[])?.plugin_choice()?;
+        let sources = Sources::load(Some(config), environment(), &[])?;
+        let choice = sources.plugin_choice()?;
+        // A known extractor that is no file is known by its sum already.
+        let extractor = sources.extractor().filter(|extractor| is_file(extractor));
+        let extractor = extractor.map(|extractor| ExtractorFile::read(&extractor, None, None)).transpose()?;
         let file = search.find(&choice.plugin).with_context(|| config.shown().to_string())?;
-        for mut lock in share::Lock::for_config_or_new(config)? {
+        for mut lock in share::Lock::to_write(config, choice.trust.lock())? {
             let what = match lock.pin(&choice.plugin, &file) {
                 Some(old) if old.sha256 == file.sha256 => "pinned already".to_owned(),
                 Some(old) => format!("pinned in place of {} {} with sha256 {}", old.name, old.version, old.sha256),
                 None => "pinned".to_owned(),
             };
+            let extractor = extractor.as_ref().map(|extractor| (extractor, pin_extractor(&mut lock, extractor)));
             lock.save()?;
             let (manifest, sha256) = (&file.manifest, &file.sha256);
             let (name, version) = (&manifest.name, &manifest.version);
             print(&format!("{}: {name} {version} {what}, sha256 {sha256}\n", lock.path.shown()))?;
+            if let Some((file, what)) = extractor {
+                let (name, sha256) = (file.asked().shown(), &file.sha256);
+                print(&format!("{}: extractor {name} {what}, sha256 {sha256}\n", lock.path.shown()))?;
+            }
         }
     }
     Ok(())
+}
+
+fn pin_extractor(lock: &mut share::Lock, file: &ExtractorFile) -> String {
+    match lock.pin_extractor(Path::new(file.asked()), &file.sha256) {
+        Some(old) if old.sha256 == file.sha256 => "pinned already".to_owned(),
+        Some(old) => format!("pinned in place of sha256 {}", old.sha256),
+        None => "pinned".to_owned(),
+    }
 }
 
 pub(super) fn pack(arguments: &Pack) -> anyhow::Result<()> {

@@ -8,7 +8,7 @@ use tandem_plugin_api::{Images, Stages};
 use tandem_torch_ext::{Generator, cuda_peak_bytes};
 use tch::{Kind, Tensor};
 
-use super::{arguments::Steps, print};
+use super::{arguments::Steps, print, print_json};
 use crate::{
     config::{Sources, environment},
     session::{SessionError, find_plugin, options, prepare_for, resolve_device, set_up, settings},
@@ -47,7 +47,7 @@ pub(super) fn run(arguments: &Steps, plugin_path: &[PathBuf]) -> anyhow::Result<
         if let Some(bytes) = cuda_peak_bytes(device)? {
             answer["peak_mb"] = json!(bytes as f64 / 1e6);
         }
-        print(&format!("{answer}\n"))?;
+        print_json(&answer)?;
     }
     Ok(())
 }

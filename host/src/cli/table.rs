@@ -1,6 +1,8 @@
-//! Columns of text, as wide as they must be.
+//! Columns of text, as wide as they must be. Whatever a cell holds, it stays one.
 
 use std::fmt;
+
+use crate::text::Show as _;
 
 /// Rows under a header.
 pub(super) struct Table {
@@ -20,7 +22,7 @@ impl Table {
     }
 
     pub(super) fn row(&mut self, cells: impl IntoIterator<Item = String>) {
-        self.rows.push(cells.into_iter().collect());
+        self.rows.push(cells.into_iter().map(|cell| cell.shown().to_string()).collect());
     }
 }
 
@@ -52,5 +54,8 @@ mod tests {
         table.row(["conv1".into(), "1,024".into()]);
         table.row(["γ".into(), "7".into()]);
         assert_eq!(table.to_string(), "layer  parameters\nconv1       1,024\nγ               7\n");
+        let mut table = Table::new(&["name", "images"]).right(&[1]);
+        table.row(["a\nb\u{1b}[2J".into(), "1".into()]);
+        assert_eq!(table.to_string(), "name             images\na\\u{a}b\\u{1b}[2J       1\n");
     }
 }

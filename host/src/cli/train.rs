@@ -3,58 +3,55 @@
 use std::{
     path::{Path, PathBuf},
     process::ExitCode,
-    sync::atomic::{AtomicBool, Ordering},
 };
 
-use anyhow::Context as _;
-
-use super::{INTERRUPTED, arguments::Train, inspect, log, print, progress::Screen, terminal::say};
+use super::{
+    INTERRUPTED,
+    arguments::{Common, Train},
+    inspect,
+    interrupt::{farewell, set_farewell},
+    log, print,
+    progress::Screen,
+    shell::Line,
+    terminal::say,
+};
 use crate::{
-    config::{Sources, environment},
-    session::{End, Training, prepare, resolve_device},
+    config::{self, Sources, environment},
+    session::{End, Start, Training, prepare, resolve_device},
     text::Show as _,
+    work,
 };
 
-/// Set by Ctrl-C: the run saves and leaves at the end of its step.
-static STOP: AtomicBool = AtomicBool::new(false);
-/// Set once steps are made: before it there is nothing to save.
-static TRAINS: AtomicBool = AtomicBool::new(false);
-
-pub(super) fn run(arguments: &Train, plugin_path: &[PathBuf]) -> anyhow::Result<ExitCode> {
-    if !arguments.dry_run {
-        // Before all else: reading data and real images' statistics may take minutes, in which Ctrl-C is no crash.
-        ctrlc::set_handler(interrupt).context("cannot watch for Ctrl-C")?;
-    }
+pub(super) fn run(arguments: &Train, common: &Common) -> anyhow::Result<ExitCode> {
     let sources = Sources::load(Some(&arguments.config), environment(), &arguments.sets)?;
-    let prepared = prepare(&sources, plugin_path);
-    // Whatever came of it: Ctrl-C reaches the plugin's process too.
-    if STOP.load(Ordering::Relaxed) {
-        say("interrupted before anything was written");
-        return Ok(ExitCode::from(INTERRUPTED));
-    }
-    let prepared = prepared?;
+    let again = again(arguments, common)?;
+    // Right at whichever moment of a beginning it is asked to end.
+    let first = again.clone().flag(if arguments.resume { "--resume" } else { "--resume-or-start" });
+    set_farewell(format!("interrupted before the first step; go on with: {first}"));
+    let prepared = prepare(&sources, &common.plugin_path)?;
     if arguments.dry_run {
         print(&prepared.resolved.explain()?)?;
         print(&inspect::definition(&prepared.gan)?)?;
         return Ok(ExitCode::SUCCESS);
     }
     let device = resolve_device(prepared.config().device)?;
-    let out = arguments.out.clone().unwrap_or_else(|| default_out(&arguments.config));
-    let mut training = Training::start(prepared, &out, arguments.resume, device, &STOP)?;
+    let out = out(arguments);
+    let start = match (arguments.resume, arguments.resume_or_start) {
+        (true, _) => Start::Resume,
+        (_, true) => Start::Either,
+        _ => Start::New,
+    };
+    let mut training = Training::start(prepared, &out, start, device)?;
     log::also_to(training.run_dir().log_file()?);
-    let go_on = format!("tandem train {} --out {} --resume", arguments.config.shown(), out.shown());
-    TRAINS.store(true, Ordering::Relaxed);
-    if STOP.load(Ordering::Relaxed) {
-        say(format_args!("interrupted before the first step; go on with: {go_on}"));
-        return Ok(ExitCode::from(INTERRUPTED));
-    }
-    let end = training.train(&mut Screen::new())?;
-    match end {
+    let go_on = again.flag("--resume");
+    work::go_on()?;
+    set_farewell(format!("interrupted and saved; go on with: {go_on}"));
+    match training.train(&mut Screen::new())? {
         End::Interrupted => {
-            say(format_args!("interrupted and saved; go on with: {go_on}"));
+            say(farewell());
             Ok(ExitCode::from(INTERRUPTED))
         }
-        End::Done | End::Plateau => {
+        end @ (End::Done | End::Plateau) => {
             if end == End::Plateau {
                 say(format_args!(
                     "stopped: the last {} evaluations were no better than the best; to go on, raise evaluate.patience",
@@ -62,28 +59,27 @@ pub(super) fn run(arguments: &Train, plugin_path: &[PathBuf]) -> anyhow::Result<
                 ));
             }
             let latest = training.run_dir().latest()?.unwrap_or(0);
-            print(&summary(&out, latest, training.last_grid().map(PathBuf::as_path)))?;
+            // The run is done and whole, whoever reads of it.
+            if let Err(error) = print(&summary(&out, latest, training.last_grid().map(PathBuf::as_path))) {
+                say(format_args!("{error:#}"));
+            }
             Ok(ExitCode::SUCCESS)
         }
     }
 }
 
-/// `runs/lsgan-one` for `configs/mnist-32/lsgan-one.toml`.
-fn default_out(config: &Path) -> PathBuf {
-    Path::new("runs").join(config.file_stem().unwrap_or_else(|| "run".as_ref()))
+/// The command that means the same wherever the environment is another, but for going on.
+fn again(arguments: &Train, common: &Common) -> anyhow::Result<Line> {
+    let Train { config, sets, out: _, resume: _, resume_or_start: _, dry_run: _ } = arguments;
+    let line = common.of(Line::tandem(&["train"])).file(config).with("--out", out(arguments));
+    let variables = config::as_arguments(environment())?;
+    Ok(line.with_all("--set", variables).with_all("--set", sets))
 }
 
-/// The first asks the run to save and leave; a second leaves at once.
-#[expect(clippy::exit, reason = "the user insists; the run directory is whole at any moment")]
-fn interrupt() {
-    if STOP.swap(true, Ordering::Relaxed) {
-        std::process::exit(i32::from(INTERRUPTED));
-    }
-    if TRAINS.load(Ordering::Relaxed) {
-        say("stopping after this step; Ctrl-C again to leave without saving");
-    } else {
-        say("stopping before the first step; Ctrl-C again to leave at once");
-    }
+/// `runs/lsgan-one` for `configs/mnist-32/lsgan-one.toml`.
+fn out(arguments: &Train) -> PathBuf {
+    let named = || Path::new("runs").join(arguments.config.file_stem().unwrap_or_else(|| "run".as_ref()));
+    arguments.out.clone().unwrap_or_else(named)
 }
 
 fn summary(out: &Path, step: u64, grid: Option<&Path>) -> String {

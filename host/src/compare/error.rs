@@ -26,7 +26,7 @@ pub enum CompareError {
         what: String,
     },
     /// A run's configuration.
-    #[error("{}: method `{method}` on `{data}`: {source}", path.shown())]
+    #[error("{}: method `{}` on `{}`: {source}", path.shown(), method.shown(), data.shown())]
     Config {
         /// The plan's file.
         path: PathBuf,
@@ -59,9 +59,9 @@ pub enum CompareError {
 /// Two runs that measured different things under one metric.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "`{metric}` is not the same figure in all runs on `{data}`: {} has \"{name_a}\", {} has \"{name_b}\"; \
+    "`{metric}` is not the same figure in all runs on `{}`: {} has \"{}\", {} has \"{}\"; \
      give both the same extractor, number of samples and data, or leave one out of the plan",
-    a.shown(), b.shown()
+    data.shown(), a.shown(), name_a.shown(), b.shown(), name_b.shown()
 )]
 pub struct Unlike {
     /// The metric.

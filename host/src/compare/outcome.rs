@@ -5,6 +5,7 @@ use std::fs;
 use serde::{Deserialize, Serialize};
 
 use super::{CompareError, Job};
+use crate::files::{self, MOST_TEXT};
 
 /// The end of a run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -68,7 +69,7 @@ impl Outcome {
     /// What stands beside its directory, whatever the run was told.
     fn written(job: &Job) -> Result<Option<Self>, CompareError> {
         let path = job.beside(EXTENSION);
-        let text = match fs::read_to_string(&path) {
+        let text = match files::read_text(&path, MOST_TEXT) {
             Ok(text) => text,
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(e) => return Err(CompareError::io("read", path)(e)),

@@ -3,7 +3,6 @@
 
 use std::{
     collections::BTreeSet,
-    fs,
     path::{Path, PathBuf},
 };
 
@@ -11,7 +10,10 @@ use serde::Deserialize;
 use toml::Table;
 
 use super::CompareError;
-use crate::config::keys::METRICS;
+use crate::{
+    config::keys::METRICS,
+    files::{self, MOST_TEXT},
+};
 
 /// A plan as its file says it; `docs/compare.md` describes each key.
 #[derive(Debug, Clone, Deserialize)]
@@ -117,7 +119,7 @@ pub(super) fn slug(name: &str) -> String {
 impl Plan {
     /// Reads a plan and checks what can be checked without its configs.
     pub fn read(path: &Path) -> Result<Self, CompareError> {
-        let text = fs::read_to_string(path).map_err(CompareError::io("read the plan", path))?;
+        let text = files::read_text(path, MOST_TEXT).map_err(CompareError::io("read the plan", path))?;
         let mut plan: Self = toml::from_str(&text).map_err(|e| {
             let line = e.span().map(|s| text.get(..s.start).unwrap_or("").matches('\n').count() + 1);
             let at = line.map_or_else(String::new, |n| format!("line {n}: "));

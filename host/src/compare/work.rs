@@ -2,17 +2,18 @@
 
 use std::{
     collections::VecDeque,
-    fs::{self, File},
+    fs::File,
+    io::{Read as _, Seek as _, SeekFrom},
     os::unix::process::{CommandExt as _, ExitStatusExt as _},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     sync::{
         Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicU32, Ordering},
+        atomic::{AtomicBool, Ordering},
         mpsc,
     },
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use nix::{
@@ -23,7 +24,9 @@ use nix::{
 use super::{CompareError, Job, Outcome, Told};
 use crate::{
     config,
-    run::{Hold, RunDir},
+    files::{self, MOST_TEXT},
+    run::{Hold, RunDir, begin_file},
+    work::{self, Work},
 };
 
 /// How the runs are trained.
@@ -54,6 +57,10 @@ pub enum Event<'a> {
 
 /// How often a process is looked after.
 const GLANCE: Duration = Duration::from_millis(50);
+/// How often it is looked how far it is.
+const LOOK: Duration = Duration::from_secs(1);
+/// Bytes at the end of its metrics that hold a line.
+const LINES: u64 = 16 << 10;
 /// `tandem train`'s exit code for wrong settings.
 const USAGE: i32 = 2;
 /// Its exit code when it was told to stop and saved.
@@ -75,34 +82,36 @@ pub fn hold(out: &Path) -> Result<Hold, CompareError> {
     Ok(Hold::take(out)?)
 }
 
-/// Trains what is not done; `watch` is called in this thread, and may end all by its error. `stop` counts how often somebody asked for
-/// the end: at the first, every run saves and leaves, at the second it leaves at once. Returns how many runs have not ended.
+/// Trains what is not done; `watch` is called in this thread, and may end all by its error. Where somebody asks for the end, every
+/// run saves and leaves; at the second asking it leaves at once. Returns how many runs have not ended.
 pub fn train(
     jobs: &[Job],
     settings: &Settings,
-    stop: &AtomicU32,
     mut watch: impl FnMut(&Event<'_>) -> Result<(), CompareError>,
 ) -> Result<usize, CompareError> {
     let mut queue = VecDeque::new();
+    let mut done = 0;
     for job in jobs {
         match Outcome::of(job)? {
-            Some(Outcome::Done(_)) => {}
+            Some(Outcome::Done(_)) => done += job.steps,
             Some(Outcome::Failed { .. }) if !settings.retry => {}
             _ => queue.push_back(job),
         }
     }
+    let progress = Work::of("comparing", jobs.iter().map(|job| job.steps).sum(), "steps").from(done);
     let (queue, quit) = (Mutex::new(queue), AtomicBool::new(false));
-    let asked = || stop.load(Ordering::Relaxed).max(u32::from(quit.load(Ordering::Relaxed)));
+    let asked = || work::asked().max(u32::from(quit.load(Ordering::Relaxed)));
     let (sender, receiver) = mpsc::channel();
     let mut first = None;
     thread::scope(|scope| {
         for _ in 0..settings.workers.max(1) {
-            let (sender, queue, quit, asked) = (sender.clone(), &queue, &quit, &asked);
+            let (sender, queue, quit, asked, progress) = (sender.clone(), &queue, &quit, &asked, &progress);
             scope.spawn(move || {
                 while asked() == 0 {
                     let next = queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
                     let Some(job) = next else { return };
-                    let message = match work(job, settings, asked, &|e| drop(sender.send(Message::Says(e)))) {
+                    let message = match one(job, settings, (asked, progress), &|e| drop(sender.send(Message::Says(e))))
+                    {
                         Ok(Some(outcome)) => Message::Ended(job, outcome),
                         Ok(None) if asked() > 0 => return,
                         Ok(None) => Message::Says(Event::Stopped(job)),
@@ -143,10 +152,10 @@ pub fn train(
 }
 
 /// Trains one run to its end; `None` when somebody stopped it first, here or it alone.
-fn work<'a>(
+fn one<'a>(
     job: &'a Job,
     settings: &Settings,
-    asked: &impl Fn() -> u32,
+    (asked, progress): (&impl Fn() -> u32, &Work),
     say: &impl Fn(Event<'a>),
 ) -> Result<Option<Outcome>, CompareError> {
     let begun = job.directory.join("config.toml").exists();
@@ -162,7 +171,9 @@ fn work<'a>(
     fs::create_dir_all(parent).map_err(CompareError::io("create", parent))?;
     say(Event::Begins(job));
     let mut child = spawn(job, settings, resume)?;
-    let (status, told) = wait(&mut child, asked).map_err(CompareError::io("wait for", &settings.program))?;
+    let mut reached = Reached::of(job, progress);
+    let ended = wait(&mut child, asked, &mut reached);
+    let (status, told) = ended.map_err(CompareError::io("wait for", &settings.program))?;
     let outcome = match status.code() {
         Some(0) => Outcome::Done(Told::now(job)),
         Some(INTERRUPTED) => return Ok(None),
@@ -177,6 +188,7 @@ fn work<'a>(
         _ => Outcome::Failed { why: said(job, status), told: Told::now(job) },
     };
     outcome.record(job)?;
+    reached.add(job.steps);
     Ok(Some(outcome))
 }
 
@@ -217,9 +229,12 @@ fn free<'a>(job: &'a Job, asked: &impl Fn() -> u32, say: &impl Fn(Event<'a>)) ->
     Ok(true)
 }
 
+/// How the names of variables begin that say what may be run.
+const TRUST: &str = "TANDEM_TRUST__";
+
 fn spawn(job: &Job, settings: &Settings, resume: bool) -> Result<Child, CompareError> {
     let log = job.beside(LOG);
-    let log = File::create(&log).map_err(CompareError::io("create", &log))?;
+    let log = begin_file(&log).map_err(CompareError::io("create", &log))?;
     let other = log.try_clone().map_err(CompareError::io("use", job.beside(LOG)))?;
     let mut command = Command::new(&settings.program);
     for place in &settings.plugin_path {
@@ -236,7 +251,13 @@ fn spawn(job: &Job, settings: &Settings, resume: bool) -> Result<Child, CompareE
         let cores = thread::available_parallelism().map_or(1, usize::from);
         command.args(["--set", &format!("threads={}", (cores / settings.workers.max(1)).max(1))]);
     }
-    // The plan says it all: what stands in this process's environment for its own runs is not meant for these.
+    // Last, so that it is the nearest: a plan, which may be anybody's, loosens nothing that the user's environment asks of what is run.
+    for (name, value) in config::environment() {
+        if let Some(key) = name.strip_prefix(TRUST) {
+            command.args(["--set", &format!("trust.{}={value}", key.to_lowercase())]);
+        }
+    }
+    // The plan says the rest: what stands in this process's environment for its own runs is not meant for these.
     for (name, _) in config::environment().iter().filter(|(name, _)| !config::is_reserved(name)) {
         command.env_remove(name);
     }
@@ -246,9 +267,10 @@ fn spawn(job: &Job, settings: &Settings, resume: bool) -> Result<Child, CompareE
 }
 
 /// Waits for a run, and tells it to save and leave as often as that was asked for; says whether it was told.
-fn wait(child: &mut Child, asked: &impl Fn() -> u32) -> std::io::Result<(ExitStatus, bool)> {
+fn wait(child: &mut Child, asked: &impl Fn() -> u32, reached: &mut Reached<'_>) -> std::io::Result<(ExitStatus, bool)> {
     let mut told = 0;
     loop {
+        reached.look();
         if let Some(status) = child.try_wait()? {
             return Ok((status, told > 0));
         }
@@ -260,9 +282,51 @@ fn wait(child: &mut Child, asked: &impl Fn() -> u32) -> std::io::Result<(ExitSta
     }
 }
 
+/// How far a run is, added to how far all are.
+struct Reached<'a> {
+    job: &'a Job,
+    progress: &'a Work,
+    step: u64,
+    looked: Instant,
+}
+
+impl<'a> Reached<'a> {
+    fn of(job: &'a Job, progress: &'a Work) -> Self {
+        Self { job, progress, step: 0, looked: Instant::now() }
+    }
+
+    /// Now and then, by the last line of its metrics; a line that is not whole tells nothing.
+    fn look(&mut self) {
+        if self.looked.elapsed() < LOOK {
+            return;
+        }
+        self.looked = Instant::now();
+        let step = last_line(&self.job.directory.join("metrics.jsonl")).ok().flatten().unwrap_or(self.step);
+        self.add(step);
+    }
+
+    fn add(&mut self, step: u64) {
+        // Who asks for the end is heard elsewhere.
+        let _ = self.progress.more(step.saturating_sub(self.step));
+        self.step = self.step.max(step);
+    }
+}
+
+/// The step in the last whole line of a run's metrics.
+fn last_line(metrics: &Path) -> std::io::Result<Option<u64>> {
+    let mut file = File::open(metrics)?;
+    let length = file.metadata()?.len();
+    file.seek(SeekFrom::Start(length.saturating_sub(LINES)))?;
+    let mut end = Vec::new();
+    file.take(LINES).read_to_end(&mut end)?;
+    let lines = end.split(|&byte| byte == b'\n').rev();
+    let step = |line: &[u8]| serde_json::from_slice::<serde_json::Value>(line).ok()?.get("step")?.as_u64();
+    Ok(lines.skip(1).find_map(step))
+}
+
 /// The error at the end of a run's log, or how its process ended.
 fn said(job: &Job, status: ExitStatus) -> String {
-    let log = fs::read_to_string(job.beside(LOG)).unwrap_or_default();
+    let log = files::read_text(&job.beside(LOG), MOST_TEXT).unwrap_or_default();
     let error = log.rfind("error: ").map(|at| log[at + "error: ".len()..].trim().to_owned());
     match (error, status.signal()) {
         (_, Some(signal)) => format!("its process was ended by signal {signal}"),

@@ -19,7 +19,11 @@ use super::{
     plan::{Plan, slug},
     plateau, table,
 };
-use crate::{image::encode_panels, report::number, run::replace};
+use crate::{
+    image::encode_panels,
+    report::number,
+    run::{own_folder, replace},
+};
 
 /// All that the files say.
 #[derive(Debug, Serialize)]
@@ -70,7 +74,8 @@ pub fn write(plan: &Plan, jobs: &[Job], out: &Path) -> Result<(String, Vec<PathB
         runs: each(plan, &runs),
         curves: curves::curves(plan, &runs),
     };
-    fs::create_dir_all(out.join("curves")).map_err(CompareError::io("create", out.join("curves")))?;
+    fs::create_dir_all(out).map_err(CompareError::io("create", out))?;
+    own_folder(&out.join("curves"))?;
     let text = markdown::page(&results);
     let json = serde_json::to_string_pretty(&results).unwrap_or_default() + "\n";
     let mut files = Vec::new();

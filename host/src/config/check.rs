@@ -7,6 +7,7 @@ use super::{
     ConfigError, Origin,
     keys::{self, Kind},
     layers::{Layer, describe},
+    trust,
     types::Device,
 };
 
@@ -16,6 +17,7 @@ pub(super) fn check(layer: &Layer) -> Result<(), ConfigError> {
 }
 
 fn check_setting(key: &str, value: &Value, origin: &Origin) -> Result<(), ConfigError> {
+    trust::check_lock(key, origin)?;
     if let Some(name) = key.strip_prefix("options.") {
         return check_option(key, name, value, origin);
     }
@@ -158,7 +160,7 @@ fn table_keys(table: &str) -> impl Iterator<Item = &'static str> {
 }
 
 /// The nearest known key: in the table it was written into, else by the last part, where only the table is wrong.
-fn nearest_key(key: &str) -> Option<&'static str> {
+pub(super) fn nearest_key(key: &str) -> Option<&'static str> {
     let split = |name: &'static str| name.rsplit_once('.').unwrap_or(("", name));
     let (table, written) = key.rsplit_once('.').unwrap_or(("", key));
     let within = |table: Option<&str>| {

@@ -34,7 +34,7 @@ pub enum ConfigError {
         chain: Vec<PathBuf>,
     },
     /// A `--set` argument is not `key=value`.
-    #[error("`--set {argument}` is not understood: {message}")]
+    #[error("`--set {}` is not understood: {message}", argument.shown())]
     Set {
         /// The argument as given.
         argument: String,
@@ -42,7 +42,7 @@ pub enum ConfigError {
         message: String,
     },
     /// There is no such key.
-    #[error("key `{key}` is unknown ({origin}); {hint}")]
+    #[error("key `{}` is unknown ({origin}); {hint}", key.shown())]
     UnknownKey {
         /// The full dotted key.
         key: String,
@@ -52,7 +52,7 @@ pub enum ConfigError {
         hint: String,
     },
     /// A value has the wrong type or is out of range.
-    #[error("key `{key}` must be {expected}, found {found} ({origin}){hint}")]
+    #[error("key `{}` must be {expected}, found {} ({origin}){hint}", key.shown(), found.shown())]
     Value {
         /// The full dotted key.
         key: String,
@@ -74,7 +74,7 @@ pub enum ConfigError {
         hint: String,
     },
     /// Two keys that do not go together.
-    #[error("key `{key}` ({origin}) {why}")]
+    #[error("key `{}` ({origin}) {why}", key.shown())]
     Conflict {
         /// The key that does not fit.
         key: String,

@@ -10,6 +10,7 @@ use super::{
     Config, ConfigError, keys,
     layers::{Layer, flatten, literal},
 };
+use crate::text::Show as _;
 
 /// One key that two configurations disagree on; values as TOML, or `not set`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,7 +25,7 @@ pub struct Difference {
 
 impl std::fmt::Display for Difference {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}: {} then, {} now", self.key, self.then, self.now)
+        write!(f, "{}: {} then, {} now", self.key.shown(), self.then.shown(), self.now.shown())
     }
 }
 

@@ -222,7 +222,7 @@ const RUN: [Key; 23] = [
     ),
 ];
 
-const FILES: [Key; 13] = [
+const FILES: [Key; 14] = [
     noted(
         fixed(
             "data.path",
@@ -291,6 +291,15 @@ const FILES: [Key; 13] = [
         "`true`",
     ),
     noted(
+        free(
+            "data.may_change",
+            Kind::Flag,
+            None,
+            "Resuming: go on with images, labels or an order that are not those that the run was trained with until now. Holds for this start alone: a run does not keep it.",
+        ),
+        "`false`",
+    ),
+    noted(
         free("data.cache", Kind::Path, None, "The folder of the caches."),
         "`tandem` in `XDG_CACHE_HOME`, else `~/.cache/tandem`",
     ),
@@ -317,14 +326,31 @@ const AUGMENT: [Key; 2] = [
     ),
 ];
 
-const TRUST: [Key; 2] = [
+const TRUST: [Key; 3] = [
     free(
         "trust.policy",
         Kind::Choice(POLICIES),
         Some("\"any\""),
-        "Which plugin files may be asked. `any`: all, but one that a `tandem.lock` beside the config or above it pins must be the pinned one. `locked`: only pinned ones. `signed`: only those with a minisign signature by one of `trust.keys` beside them, as `FILE.so.minisig`.",
+        "Which plugin files may be asked. `any`: all, but one that a `tandem.lock` beside the config or above it pins must be the pinned one. `locked`: only pinned ones. `signed`: only those with a minisign signature by one of `trust.keys` beside them, as `FILE.so.minisig`. Set in the environment or by `--set`, it is met by keys and a lock from there alone; see [what each protects against](plugins.md#what-a-policy-protects-against).",
     ),
-    noted(free("trust.keys", Kind::Texts, None, "Minisign public keys (the line that begins with `RW`)."), "`[]`"),
+    noted(
+        free(
+            "trust.keys",
+            Kind::Texts,
+            None,
+            "Minisign public keys (the line that begins with `RW`). Those of a config file do not count for a policy from the environment or `--set`.",
+        ),
+        "`[]`",
+    ),
+    noted(
+        free(
+            "trust.lock",
+            Kind::Path,
+            None,
+            "A lock file of your own, which counts beside those that lie with the config. Only in the environment (`TANDEM_TRUST__LOCK`) or by `--set`; `tandem plugin lock` then writes it.",
+        ),
+        "unset",
+    ),
 ];
 
 const SCHEDULE: [Key; 6] = [

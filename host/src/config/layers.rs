@@ -10,11 +10,21 @@ use std::{
 use toml::{Table, Value, de::DeTable};
 
 use super::{ConfigError, keys};
-use crate::text::Show as _;
+use crate::{
+    files::{self, MOST_TEXT},
+    text::Show as _,
+};
 
 /// Environment variables that begin with `TANDEM_` and are no settings.
-pub(super) const RESERVED: &[&str] =
-    &["TANDEM_LOG", "TANDEM_PLUGIN_PATH", "TANDEM_PYTHON", "TANDEM_LIBTORCH", "TANDEM_PLUGIN_IN_PROCESS", "TANDEM_BIN"];
+pub(super) const RESERVED: &[&str] = &[
+    "TANDEM_LOG",
+    "TANDEM_PLUGIN_PATH",
+    "TANDEM_PYTHON",
+    "TANDEM_LIBTORCH",
+    "TANDEM_PLUGIN_IN_PROCESS",
+    "TANDEM_EXTRACTOR_IN_PROCESS",
+    "TANDEM_BIN",
+];
 const PREFIX: &str = "TANDEM_";
 
 /// Where a value was set.
@@ -41,10 +51,10 @@ impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::BuiltIn => f.write_str("built-in default"),
-            Self::Plugin(name) => f.write_str(name),
+            Self::Plugin(name) => write!(f, "{}", name.shown()),
             Self::File { path, line } => write!(f, "{}:{line}", path.shown()),
-            Self::Env(name) => write!(f, "environment variable {name}"),
-            Self::Set(argument) => write!(f, "--set {argument}"),
+            Self::Env(name) => write!(f, "environment variable {}", name.shown()),
+            Self::Set(argument) => write!(f, "--set {}", argument.shown()),
         }
     }
 }
@@ -86,7 +96,7 @@ pub(super) fn files(path: &Path) -> Result<Vec<Layer>, ConfigError> {
         if let Some(first) = first {
             return Err(ConfigError::Cycle { chain: seen.into_iter().skip(first).map(|(p, _)| p).collect() });
         }
-        let text = std::fs::read_to_string(&path).map_err(read)?;
+        let text = files::read_text(&path, MOST_TEXT).map_err(read)?;
         let mut layer = parse_file(&path, &text)?;
         next = match layer.remove("extends") {
             None => None,
@@ -100,6 +110,13 @@ pub(super) fn files(path: &Path) -> Result<Vec<Layer>, ConfigError> {
     }
     layers.reverse();
     Ok(layers)
+}
+
+/// A file that says everything and extends none, by its text.
+pub(super) fn whole_file(path: &Path, text: &str) -> Result<Layer, ConfigError> {
+    let mut layer = parse_file(path, text)?;
+    anchor_paths(&mut layer, path.parent().unwrap_or(Path::new("")))?;
+    Ok(layer)
 }
 
 fn parse_file(path: &Path, text: &str) -> Result<Layer, ConfigError> {
@@ -146,33 +163,62 @@ fn beside(file: &Path, path: &str) -> PathBuf {
     file.parent().unwrap_or(Path::new("")).join(path)
 }
 
-/// The settings in environment variables, one layer for all: no two variables set the same key.
-pub(super) fn environment(variables: impl IntoIterator<Item = (String, String)>) -> Result<Layer, ConfigError> {
-    let mut layer = Layer::new();
+/// The settings in environment variables, one layer for all: no two variables set the same key. A variable that is none of
+/// Tandem's may be another program's, and stops nobody: it is in the second list, with the key that it would be.
+pub(super) fn environment(
+    variables: impl IntoIterator<Item = (String, String)>,
+) -> Result<(Layer, Vec<(String, String)>), ConfigError> {
+    let (mut layer, mut foreign) = (Layer::new(), Vec::new());
     for (variable, text) in variables {
         let Some(name) = variable.strip_prefix(PREFIX).filter(|_| !RESERVED.contains(&variable.as_str())) else {
             continue;
         };
         let key = name.to_lowercase().replace("__", ".");
-        put(&key, value_of(&text).unwrap_or(Value::String(text)), Origin::Env(variable.clone()), &mut layer);
+        let mut settings = Layer::new();
+        put(&key, value_of(&text).unwrap_or(Value::String(text)), Origin::Env(variable.clone()), &mut settings);
+        if settings.keys().all(|key| keys::find(key).is_some() || key.starts_with("options.")) {
+            layer.append(&mut settings);
+        } else {
+            foreign.push((variable, key));
+        }
     }
     anchor_paths(&mut layer, Path::new(""))?;
-    Ok(layer)
+    Ok((layer, foreign))
+}
+
+/// The variable that sets a key.
+pub(super) fn variable(key: &str) -> String {
+    format!("{PREFIX}{}", key.replace('.', "__").to_uppercase())
+}
+
+/// A setting as an argument of `--set` that means it.
+pub(super) fn as_argument(key: &str, value: &Value) -> String {
+    match value {
+        Value::String(text) if value_of(text).as_ref() == Ok(value) => format!("{key}={text}"),
+        _ => format!("{key}={}", literal(value)),
+    }
 }
 
 /// The setting in one `--set key=value`.
 pub(super) fn argument(argument: &str) -> Result<Layer, ConfigError> {
+    read("", argument, "write it as `key=value`, for example `--set generator.learning_rate=1e-4`")
+}
+
+/// The option in one `--set option=value` of a command that is about a plugin alone.
+pub(super) fn option(argument: &str) -> Result<Layer, ConfigError> {
+    read("options.", argument, "write it as `OPTION=VALUE`, for example `--set width=32`")
+}
+
+fn read(table: &str, argument: &str, form: &str) -> Result<Layer, ConfigError> {
     let wrong = |message: String| ConfigError::Set { argument: argument.to_owned(), message };
-    let (key, text) = argument
-        .split_once('=')
-        .ok_or_else(|| wrong("write it as `key=value`, for example `--set generator.learning_rate=1e-4`".into()))?;
+    let (key, text) = argument.split_once('=').ok_or_else(|| wrong(form.into()))?;
     let key = key.trim();
     if key.is_empty() || key.split('.').any(str::is_empty) {
         return Err(wrong(format!("{key:?} is not a dotted key")));
     }
     let value = value_of(text).map_err(|message| wrong(format!("the value is not TOML: {message}")))?;
     let mut layer = Layer::new();
-    put(key, value, Origin::Set(argument.to_owned()), &mut layer);
+    put(&format!("{table}{key}"), value, Origin::Set(argument.to_owned()), &mut layer);
     anchor_paths(&mut layer, Path::new(""))?;
     Ok(layer)
 }
@@ -260,6 +306,8 @@ pub(super) fn literal(value: &Value) -> String {
     match value {
         Value::Float(x) => format!("{x:?}"),
         Value::Array(items) => format!("[{}]", items.iter().map(literal).collect::<Vec<_>>().join(", ")),
+        // On one line: what JSON makes of a text means the same in TOML.
+        Value::String(text) if text.contains('\n') => serde_json::Value::from(text.as_str()).to_string(),
         _ => value.to_string(),
     }
 }

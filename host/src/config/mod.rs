@@ -10,6 +10,7 @@ mod identity;
 pub mod keys;
 mod layers;
 mod resolve;
+mod trust;
 mod types;
 
 #[cfg(test)]
@@ -21,11 +22,13 @@ pub use error::ConfigError;
 pub use identity::Difference;
 pub use layers::Origin;
 pub use resolve::{PluginChoice, PluginDefaults, Resolved};
+pub use trust::TrustChoice;
 pub use types::{
     Augment, Channels, Config, CriticBoost, Crop, Data, DataKind, Device, Evaluate, Optimizer, Policy, Precision,
     Schedule, Span, Split, Stages, Strategy, Trust,
 };
 
+use crate::text::Show as _;
 use layers::Layer;
 use resolve::Merged;
 
@@ -45,7 +48,13 @@ impl Sources {
         sets: &[String],
     ) -> Result<Self, ConfigError> {
         let mut layers = file.map_or_else(|| Ok(Vec::new()), layers::files)?;
-        layers.push(layers::environment(variables)?);
+        let (environment, foreign) = layers::environment(variables)?;
+        for (variable, key) in foreign {
+            let near = check::nearest_key(&key).map(layers::variable);
+            let hint = near.map_or_else(String::new, |near| format!("; did you mean {near}?"));
+            tracing::warn!("environment variable {} sets no key and is passed over{hint}", variable.shown());
+        }
+        layers.push(environment);
         for argument in sets {
             layers.push(layers::argument(argument)?);
         }
@@ -58,7 +67,12 @@ impl Sources {
         let merged = self.merged(None);
         require_plugin(&merged)?;
         merged.check_data()?;
-        merged.extract()
+        Ok(PluginChoice { trust: TrustChoice::of(&merged)?, ..merged.extract()? })
+    }
+
+    /// What must be shown of code that the configuration reaches.
+    pub fn trust(&self) -> Result<TrustChoice, ConfigError> {
+        TrustChoice::of(&self.merged(None))
     }
 
     /// The data alone; no plugin need be named.
@@ -66,6 +80,11 @@ impl Sources {
         let merged = self.merged(None);
         merged.check_data()?;
         Ok(merged.extract::<resolve::DataChoice>()?.data)
+    }
+
+    /// The extractor that is named, if one is.
+    pub fn extractor(&self) -> Option<String> {
+        self.merged(None).get("evaluate.extractor")?.value.as_str().map(str::to_owned)
     }
 
     /// The configuration, given what the plugin recommends for the chosen mode.
@@ -98,6 +117,14 @@ impl Config {
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
         Ok(Sources::load(Some(path), [], &[])?.resolve(&PluginDefaults::default())?.config)
     }
+
+    /// As [`Self::read`], of the text of a file that was read already.
+    pub fn parse(path: &Path, text: &str) -> Result<Self, ConfigError> {
+        let layer = layers::whole_file(path, text)?;
+        check::check(&layer)?;
+        let sources = Sources { layers: vec![layer], file: Some(path.to_owned()) };
+        Ok(sources.resolve(&PluginDefaults::default())?.config)
+    }
 }
 
 fn require_plugin(merged: &Merged) -> Result<(), ConfigError> {
@@ -113,6 +140,35 @@ fn require_plugin(merged: &Merged) -> Result<(), ConfigError> {
 /// Whether an environment variable that begins with `TANDEM_` is no setting.
 pub fn is_reserved(variable: &str) -> bool {
     layers::RESERVED.contains(&variable)
+}
+
+/// What the environment asks of a plugin's file that no configuration names; its other settings do not matter.
+pub fn trust_of_environment() -> Result<TrustChoice, ConfigError> {
+    let variables = environment().into_iter().filter(|(name, _)| name.starts_with("TANDEM_TRUST__"));
+    Sources::load(None, variables, &[])?.trust()
+}
+
+/// A plugin's options from `OPTION=VALUE` arguments: read and checked as those of a config, which never asks a plugin for what
+/// cannot be. The last of a name counts.
+pub fn plugin_options(arguments: &[String]) -> Result<toml::Table, ConfigError> {
+    let mut options = toml::Table::new();
+    for argument in arguments {
+        let layer = layers::option(argument)?;
+        check::check(&layer)?;
+        for (key, setting) in layer {
+            options.insert(key.strip_prefix("options.").unwrap_or(&key).to_owned(), setting.value);
+        }
+    }
+    Ok(options)
+}
+
+/// The settings in environment variables as arguments of `--set`, nearest last: the same, wherever the variables are not.
+pub fn as_arguments(variables: impl IntoIterator<Item = (String, String)>) -> Result<Vec<String>, ConfigError> {
+    let (layer, _) = layers::environment(variables)?;
+    let mut settings: Vec<_> = layer.iter().collect();
+    // A choice that others are about comes first: each argument is a source of its own, and a choice drops what is farther.
+    settings.sort_by_key(|(key, _)| !resolve::is_choice(key));
+    Ok(settings.into_iter().map(|(key, setting)| layers::as_argument(key, &setting.value)).collect())
 }
 
 /// This process's environment, for [`Sources::load`]: the variables that begin with `TANDEM_`. What is not Unicode

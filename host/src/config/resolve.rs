@@ -10,11 +10,12 @@ use figment::{
 use toml::{Table, Value};
 
 use super::{
-    Augment, Config, ConfigError, CriticBoost, Data, DataKind, Evaluate, Optimizer, Origin, Schedule, Stages, Trust,
+    Augment, Config, ConfigError, CriticBoost, Data, DataKind, Evaluate, Optimizer, Origin, Schedule, Stages,
+    TrustChoice,
     keys::{self},
     layers::{Layer, Setting, flatten, literal},
 };
-use crate::metrics::Metric;
+use crate::{metrics::Metric, text::Show as _};
 
 /// What a plugin recommends for one mode. `Default` recommends nothing, which is right for a file that says everything.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -81,8 +82,8 @@ pub struct PluginChoice {
     /// The data, whose facts a plugin is told.
     pub data: Data,
     /// Whether this plugin's file may be asked.
-    #[serde(default)]
-    pub trust: Trust,
+    #[serde(skip)]
+    pub trust: TrustChoice,
 }
 
 /// The data, whatever else is said.
@@ -133,8 +134,15 @@ struct Choice {
 }
 
 /// Keys of `[data]` that keep their meaning when another kind is chosen.
-const OF_ANY_DATA: [&str; 6] =
-    ["data.image_size", "data.channels", "data.flip", "data.max_bad", "data.use_cache", "data.cache"];
+const OF_ANY_DATA: [&str; 7] = [
+    "data.image_size",
+    "data.channels",
+    "data.flip",
+    "data.max_bad",
+    "data.use_cache",
+    "data.cache",
+    "data.may_change",
+];
 
 const CHOICES: [Choice; 5] = [
     Choice { key: "generator.optimizer", governs: |key| key.starts_with("generator.") },
@@ -143,6 +151,11 @@ const CHOICES: [Choice; 5] = [
     Choice { key: "augment.transforms", governs: |key| key.starts_with("augment.") },
     Choice { key: "data.kind", governs: |key| key.starts_with("data.") && !OF_ANY_DATA.contains(&key) },
 ];
+
+/// Whether other keys are about what this one chooses.
+pub(super) fn is_choice(key: &str) -> bool {
+    CHOICES.iter().any(|choice| choice.key == key)
+}
 
 /// The layers merged, farthest first.
 pub(super) struct Merged {
@@ -205,7 +218,7 @@ impl Merged {
     fn quote(&self, key: &str) -> String {
         self.get(key).map_or_else(
             || format!("`{key}` is not set"),
-            |s| format!("`{key} = {}` ({})", literal(&s.value), s.origin),
+            |s| format!("`{key} = {}` ({})", literal(&s.value).shown(), s.origin),
         )
     }
 

@@ -404,6 +404,9 @@ pub struct Data {
     pub use_cache: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cache: Option<PathBuf>,
+    /// Never written: what a person allowed once is not to hold for ever.
+    #[serde(skip_serializing)]
+    pub may_change: Option<bool>,
     pub image_size: usize,
 }
 
@@ -425,6 +428,7 @@ impl Data {
             max_bad: None,
             use_cache: None,
             cache: None,
+            may_change: None,
             image_size,
         }
     }
@@ -439,12 +443,16 @@ pub struct Trust {
     /// Minisign public keys, for [`Policy::Signed`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub keys: Vec<String>,
+    /// A lock file of whoever runs Tandem. It is no config's word, so no run's config tells it.
+    #[serde(default, skip_serializing)]
+    pub lock: Option<PathBuf>,
 }
 
 impl Trust {
-    /// Whether nothing is asked for.
+    /// Whether a config need not tell it.
     pub fn is_default(&self) -> bool {
-        *self == Self::default()
+        let Self { policy, keys, lock: _ } = self;
+        *policy == Policy::default() && keys.is_empty()
     }
 }
 

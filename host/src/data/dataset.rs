@@ -1,6 +1,7 @@
 //! A data set ready to be read: 8-bit images of one size with labels, in memory or in a mapped cache.
 
 use std::{
+    borrow::Cow,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -11,9 +12,9 @@ use super::{
     Bad, Crop, DataError, Description, MOST_BYTES, Transform,
     cache::{self, Cache, Writer},
     fill::{check_bad, fill},
-    source::{Labels, Source},
+    source::{Labels, Listed, PassedOver, Source},
 };
-use crate::text::Show as _;
+use crate::{text::Show as _, work::Work};
 
 /// What to read and what to do to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,29 +68,29 @@ impl Spec {
     }
 
     /// The files, their key, and where the cache belongs.
-    fn locate(&self) -> Result<(Vec<PathBuf>, String), DataError> {
+    fn locate(&self) -> Result<(Listed, String), DataError> {
+        let _work = Work::begin(format!("looking through {}", self.source.describe()));
         let files = self.source.files()?;
         let key = cache::key(&self.source.identity(&files)?, &self.transform, self.labelled);
         Ok((files, key))
     }
 
-    /// Writes the cache, unless it is there already, whole; `progress` is told how many of how many images are done.
-    pub fn prepare(&self, again: bool, mut progress: impl FnMut(usize, usize)) -> Result<Prepared, DataError> {
+    /// Writes the cache, unless it is there already, whole.
+    pub fn prepare(&self, again: bool) -> Result<Prepared, DataError> {
         let Some(folder) = &self.caches else { return Err(DataError::NoPlace) };
         let (files, key) = self.locate()?;
         let path = cache::file(folder, &key);
-        if !again && let Some(cache) = whole(&path, &key, &mut progress) {
+        if !again && let Some(cache) = whole(&path, &key)? {
             check_bad(&self.source.describe(), &cache.about.left_out, self.max_bad)?;
             let images = cache.sums.len();
             return Ok(Prepared { path, found: true, images, left_out: cache.about.left_out });
         }
-        let opened = self.source.open(&files, &self.transform)?;
-        self.tell(&opened.labels);
+        let (opened, passed) = self.source.open(&files, &self.transform)?;
+        self.tell(&opened.labels, &passed);
         let mut writer = Writer::begin(&path)?;
-        let (samples, total) = (&*opened.samples, opened.samples.len());
         let source = self.source.describe();
         let sink = |planes: &[u8]| writer.push(planes);
-        let filled = fill(&source, samples, &self.transform, self.max_bad, sink, &mut |done| progress(done, total))?;
+        let filled = fill(&source, &*opened.samples, &self.transform, self.max_bad, sink)?;
         let labels = self.chosen(&opened.labels, &filled.taken);
         let about = self.describe(key, opened.labels.names, &filled.bad);
         writer.finish(&about, &labels)?;
@@ -110,8 +111,12 @@ impl Spec {
         }
     }
 
-    /// Says why there are no labels, where they were wanted and seem to be meant.
-    fn tell(&self, labels: &Labels) {
+    /// Says what lies among the images and is not taken, and why there are no labels, where they were wanted and seem to be
+    /// meant.
+    pub(super) fn tell(&self, labels: &Labels, passed: &PassedOver) {
+        for line in &passed.lines {
+            tracing::warn!("{}: passed over: {line}", self.source.describe());
+        }
         if let Some(why) = labels.why_none.as_ref().filter(|_| self.labelled) {
             tracing::warn!("{}: no labels are taken: {why}", self.source.describe());
         }
@@ -119,22 +124,27 @@ impl Spec {
 }
 
 /// The cache of this key if it lies at `path` and every image in it is what was written.
-fn whole(path: &Path, key: &str, progress: &mut impl FnMut(usize, usize)) -> Option<Cache> {
+fn whole(path: &Path, key: &str) -> Result<Option<Cache>, DataError> {
     if !path.exists() {
-        return None;
+        return Ok(None);
     }
     let again = |why: &dyn std::fmt::Display| tracing::warn!("{why}; it is made again now");
-    let cache = Cache::open(path).inspect_err(|error| again(error)).ok()?;
+    let cache = match Cache::open(path) {
+        Ok(cache) => cache,
+        Err(error) => {
+            again(&error);
+            return Ok(None);
+        }
+    };
     if cache.about.key != key {
         again(&format!("cache {} is of another source or transform", path.shown()));
-        return None;
+        return Ok(None);
     }
-    let count = cache.sums.len();
-    if let Some((_, error)) = cache.damaged(|done| progress(done, count)).first() {
+    if let Some((_, error)) = cache.damaged()?.first() {
         again(error);
-        return None;
+        return Ok(None);
     }
-    Some(cache)
+    Ok(Some(cache))
 }
 
 impl Dataset {
@@ -161,9 +171,9 @@ impl Dataset {
         Self::decode(spec, &files, key)
     }
 
-    fn decode(spec: &Spec, files: &[PathBuf], key: String) -> Result<Self, DataError> {
-        let opened = spec.source.open(files, &spec.transform)?;
-        spec.tell(&opened.labels);
+    fn decode(spec: &Spec, files: &Listed, key: String) -> Result<Self, DataError> {
+        let (opened, passed) = spec.source.open(files, &spec.transform)?;
+        spec.tell(&opened.labels, &passed);
         let (count, size) = (opened.samples.len(), spec.transform.image_size);
         let bytes = count.saturating_mul(spec.transform.sample_len());
         if bytes > MOST_BYTES {
@@ -175,7 +185,7 @@ impl Dataset {
             Ok(())
         };
         let source = spec.source.describe();
-        let filled = fill(&source, &*opened.samples, &spec.transform, spec.max_bad, sink, &mut |_| ())?;
+        let filled = fill(&source, &*opened.samples, &spec.transform, spec.max_bad, sink)?;
         Ok(Self {
             images: Images::Memory(images.into()),
             labels: spec.chosen(&opened.labels, &filled.taken).into(),
@@ -316,17 +326,23 @@ impl Dataset {
     /// SHA-256, in hex, of what the images are: their shape, the CRC-32 of each in order, and their labels. The same on every
     /// machine and at every path, from memory or from a cache.
     pub fn fingerprint(&self) -> String {
+        self.fingerprint_of(&self.sums())
+    }
+
+    /// As [`Self::fingerprint`], of sums that are at hand.
+    pub(super) fn fingerprint_of(&self, sums: &[u32]) -> String {
         let mut hash = Sha256::new();
         hash.update(format!("tandem images 1\n{} {} {}\n", self.len(), self.channels(), self.size()));
-        match &self.images {
-            Images::Memory(images) => {
-                images
-                    .chunks_exact(self.sample_len())
-                    .for_each(|image| hash.update(crc32fast::hash(image).to_le_bytes()));
-            }
-            Images::Mapped(cache) => cache.sums.iter().for_each(|sum| hash.update(sum.to_le_bytes())),
-        }
+        sums.iter().for_each(|sum| hash.update(sum.to_le_bytes()));
         self.labels.iter().for_each(|label| hash.update(label.to_le_bytes()));
         format!("{:x}", hash.finalize())
+    }
+
+    /// The CRC-32 of each image in order: a cache has them, in memory they are made.
+    pub(super) fn sums(&self) -> Cow<'_, [u32]> {
+        match &self.images {
+            Images::Memory(images) => images.chunks_exact(self.sample_len()).map(crc32fast::hash).collect(),
+            Images::Mapped(cache) => Cow::Borrowed(&cache.sums),
+        }
     }
 }

@@ -1,9 +1,12 @@
 //! What can be wrong with a data set, each with the file and what was found.
 
-use std::{io, path::PathBuf};
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
 
-use super::Bad;
-use crate::text::Show as _;
+use super::{Bad, source::PassedOver};
+use crate::{text::Show as _, work::Interrupted};
 
 /// An error of reading or serving data.
 #[derive(Debug, thiserror::Error)]
@@ -56,10 +59,18 @@ pub enum DataError {
         expected: String,
     },
     /// The folder has no images.
-    #[error("{path} holds no images: expected files ending in .jpg, .jpeg, .png or .webp in it or its folders", path = path.shown())]
+    #[error("{path} holds no images: expected files ending in .jpg, .png, .webp, .gif, .bmp, .tif or another picture's ending in it or its folders", path = path.shown())]
     NoImages {
         /// The folder.
         path: PathBuf,
+    },
+    /// The folder or archive has images, or what may be meant to be, and none that is read.
+    #[error("{path} holds no images that are read: {passed}", path = path.shown())]
+    NoneTaken {
+        /// The folder or archive.
+        path: PathBuf,
+        /// What was passed over.
+        passed: String,
     },
     /// More classes than a label can name.
     #[error("{path} has {found} folders of images; at most 65536 can be classes", path = path.shown())]
@@ -108,7 +119,7 @@ pub enum DataError {
     /// More bad images than are left out.
     #[error(
         "{source_name}: {found} images so far cannot be used, more than data.max_bad = {most}; the first is {name}: {why}",
-        name = first.name, why = first.why
+        name = first.name.shown(), why = first.why.shown()
     )]
     TooManyBad {
         /// The data set.
@@ -123,7 +134,7 @@ pub enum DataError {
     /// No image can be used.
     #[error(
         "{source_name}: none of its {bad} images can be used; the first is {name}: {why}",
-        name = first.name, why = first.why
+        name = first.name.shown(), why = first.why.shown()
     )]
     NoneLeft {
         /// The data set.
@@ -179,4 +190,15 @@ pub enum DataError {
     /// The thread that prepares batches is gone.
     #[error("the thread that prepares batches stopped: {0}")]
     Worker(String),
+    /// Somebody asked for the end.
+    #[error("interrupted")]
+    Interrupted(#[from] Interrupted),
+}
+
+impl DataError {
+    /// That a folder or archive has no images, and what it has instead.
+    pub(super) fn no_images(path: &Path, passed: &PassedOver) -> Self {
+        let (path, lines) = (path.to_owned(), passed.all());
+        if lines.is_empty() { Self::NoImages { path } } else { Self::NoneTaken { path, passed: lines.join("; ") } }
+    }
 }

@@ -13,10 +13,14 @@ use super::{
     DataError, Transform,
     source::{Samples, picture},
 };
+use crate::{
+    text::Show as _,
+    work::{self, Work},
+};
 
 /// Bytes of a window of decoded images.
 const WINDOW: usize = 32 << 20;
-/// Images of a window at most, so that progress is seen.
+/// Images of a window at most.
 const MOST_IMAGES: usize = 1024;
 
 /// An image that could not be used.
@@ -35,18 +39,17 @@ pub(super) struct Filled {
     pub(super) bad: Vec<Bad>,
 }
 
-/// Decodes and transforms every sample; `sink` gets the planes of each good one, in order, and `progress` how many are done.
-/// While `sink` has a window's images, the next window is being decoded.
+/// Decodes and transforms every sample; `sink` gets the planes of each good one, in order. While `sink` has a window's images, the
+/// next window is being decoded.
 ///
 /// # Errors
-/// More than `max_bad` bad samples, no good one, or what `sink` says.
+/// More than `max_bad` bad samples, no good one, what `sink` says, or that somebody asked for the end.
 pub(super) fn fill(
     source: &str,
     samples: &dyn Samples,
     transform: &Transform,
     max_bad: usize,
     mut sink: impl FnMut(&[u8]) -> Result<(), DataError>,
-    progress: &mut dyn FnMut(usize),
 ) -> Result<Filled, DataError> {
     let length = transform.sample_len();
     let threads = thread::available_parallelism().map_or(1, usize::from);
@@ -56,10 +59,11 @@ pub(super) fn fill(
     // The window before: its planes, and which of them are good.
     let (mut before, mut good) = (Vec::new(), Vec::new());
     let mut filled = Filled::default();
+    let progress = Work::of(format!("decoding {source}"), samples.len() as u64, "images");
     for start in (0..samples.len()).step_by(window) {
         let count = window.min(samples.len() - start);
         let pour = || good.drain(..).try_for_each(|i| sink(&before[i * length..(i + 1) * length]));
-        let verdicts = decode(samples, transform, start, threads, &mut planes[..count * length], pour)?;
+        let verdicts = decode((samples, transform), start, threads, &mut planes[..count * length], pour, &progress)?;
         for (i, verdict) in verdicts.into_iter().enumerate() {
             match verdict {
                 Ok(()) => {
@@ -74,7 +78,6 @@ pub(super) fn fill(
             before = vec![0; planes.len()];
         }
         std::mem::swap(&mut planes, &mut before);
-        progress(start + count);
     }
     good.drain(..).try_for_each(|i| sink(&before[i * length..(i + 1) * length]))?;
     if filled.taken.is_empty() {
@@ -87,7 +90,7 @@ pub(super) fn fill(
         });
     }
     for Bad { name, why } in &filled.bad {
-        tracing::warn!("left out {name}: {why}");
+        tracing::warn!("left out {}: {}", name.shown(), why.shown());
     }
     Ok(filled)
 }
@@ -104,12 +107,12 @@ pub(super) fn check_bad(source: &str, bad: &[Bad], most: usize) -> Result<(), Da
 
 /// Fills a window; each image is fetched by whichever thread is free. `meanwhile` is done here.
 fn decode(
-    samples: &dyn Samples,
-    transform: &Transform,
+    (samples, transform): (&dyn Samples, &Transform),
     start: usize,
     threads: usize,
     planes: &mut [u8],
     meanwhile: impl FnOnce() -> Result<(), DataError>,
+    progress: &Work,
 ) -> Result<Vec<Result<(), String>>, DataError> {
     let length = transform.sample_len();
     let count = planes.len() / length;
@@ -134,15 +137,28 @@ fn decode(
             };
             let verdict = catch_unwind(AssertUnwindSafe(one));
             verdicts.push((i, verdict.unwrap_or_else(|_| Err("its decoder gave up; please report the file".into()))));
+            if progress.more(1).is_err() {
+                break;
+            }
         }
         verdicts
     };
     let (done, verdicts) = thread::scope(|scope| {
-        let workers: Vec<_> = (0..threads.min(count)).map(|_| scope.spawn(work)).collect();
+        // Fewer threads than wanted are enough; none is an error, such as memory that is gone.
+        let workers: Vec<_> =
+            (0..threads.min(count)).map(|_| thread::Builder::new().spawn_scoped(scope, work)).collect();
         let done = meanwhile();
-        (done, workers.into_iter().map(thread::ScopedJoinHandle::join).collect::<Result<Vec<_>, _>>())
+        let none =
+            if workers.iter().all(Result::is_err) { workers.iter().find_map(|w| w.as_ref().err()) } else { None };
+        let none = none.map(|why| DataError::Worker(format!("no thread can be started to decode: {why}")));
+        (
+            done.and(none.map_or(Ok(()), Err)),
+            workers.into_iter().flatten().map(thread::ScopedJoinHandle::join).collect::<Result<Vec<_>, _>>(),
+        )
     });
     done?;
+    // Before it is missed that images are: the threads stopped.
+    work::go_on()?;
     let mut verdicts = verdicts.map_err(|_| DataError::Worker("a decoder's thread ended".into()))?.concat();
     verdicts.sort_unstable_by_key(|(i, _)| *i);
     Ok(verdicts.into_iter().map(|(_, verdict)| verdict).collect())
@@ -194,7 +210,7 @@ mod tests {
         }
         let samples = Together { inside: Mutex::new(0), changed: Condvar::new() };
         let transform = Transform { image_size: 2, crop: Crop::None, channels: 1 };
-        let filled = fill("here", &samples, &transform, 2, |_| Ok(()), &mut |_| {}).unwrap();
+        let filled = fill("here", &samples, &transform, 2, |_| Ok(())).unwrap();
         assert_eq!((filled.taken, filled.bad), (vec![0, 1], vec![]));
     }
 
@@ -226,15 +242,15 @@ mod tests {
     #[test]
     fn images_arrive_in_order_whatever_was_decoded_first_and_however_many_windows_there_are() {
         for count in [1, 5, MOST_IMAGES, MOST_IMAGES + 1, 3 * MOST_IMAGES + 5] {
-            let (mut seen, mut steps) = (Vec::new(), Vec::new());
+            let mut seen = Vec::new();
             let sink = |planes: &[u8]| {
                 seen.push(u32::from_le_bytes(planes.try_into().unwrap()) as usize);
                 Ok(())
             };
-            let filled = fill("here", &Numbered(count), &SMALL, count, sink, &mut |done| steps.push(done)).unwrap();
+            let filled = fill("here", &Numbered(count), &SMALL, count, sink).unwrap();
             let expected: Vec<usize> = (0..count).filter(|i| i % 7 != 6).collect();
             assert_eq!((&seen, &filled.taken), (&expected, &expected));
-            assert_eq!((filled.bad.len(), steps.last()), (count - expected.len(), Some(&count)));
+            assert_eq!(filled.bad.len(), count - expected.len());
         }
     }
 
@@ -242,10 +258,10 @@ mod tests {
     fn an_error_of_the_sink_ends_it_and_so_do_too_many_bad_ones() {
         let full = || Err(DataError::NoPlace);
         for count in [5, 2 * MOST_IMAGES] {
-            let found = fill("here", &Numbered(count), &SMALL, count, |_| full(), &mut |_| {});
+            let found = fill("here", &Numbered(count), &SMALL, count, |_| full());
             assert!(matches!(found, Err(DataError::NoPlace)));
         }
-        let message = fill("here", &Numbered(30), &SMALL, 3, |_| Ok(()), &mut |_| {}).unwrap_err().to_string();
+        let message = fill("here", &Numbered(30), &SMALL, 3, |_| Ok(())).unwrap_err().to_string();
         assert!(message.contains("4 images so far") && message.contains("the first is 6: the seventh"), "{message}");
     }
 }

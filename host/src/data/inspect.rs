@@ -10,6 +10,7 @@ use super::{
     picture::{Picture, header},
     source::{Content, Labels, Opened},
 };
+use crate::work::Work;
 
 /// Images whose headers are looked at where not all are asked for, spread evenly.
 const LOOKED_AT: usize = 1000;
@@ -34,6 +35,8 @@ pub struct Report {
     /// Why there are no labels, where it looks as if there should be.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub why_no_labels: Option<String>,
+    /// What lies among the images and is not taken, a line for each kind.
+    pub passed_over: Vec<String>,
     /// What is wrong, image by image.
     pub bad: Vec<Bad>,
     /// Of a cache: what was done to its images.
@@ -56,18 +59,21 @@ pub struct Class {
 /// Looks at a data set: at the headers of a thousand images, or, with `all`, at every image whole.
 pub fn inspect(source: &Source, all: bool) -> Result<Report, DataError> {
     if let Source::Cache(path) = source {
-        return Ok(inspect_cache(source, &Cache::open(path)?));
+        return Ok(inspect_cache(source, &Cache::open(path)?)?);
     }
     // No size is asked for here, so none can be refused.
     let any = Transform { image_size: 0, crop: super::Crop::None, channels: 3 };
-    let Opened { samples, labels } = source.open(&source.files()?, &any)?;
+    let (Opened { samples, labels }, passed) = source.open(&source.files()?, &any)?;
     let count = samples.len();
     let mut report = Report::new(source, count, &labels);
+    report.passed_over = passed.all();
     report.decoded = all;
     let step = if all { 1 } else { count.div_ceil(LOOKED_AT).max(1) };
     let mut buffer = Vec::new();
+    let work = Work::of(format!("reading {}", source.describe()), count.div_ceil(step) as u64, "images");
     for index in (0..count).step_by(step) {
         report.looked_at += 1;
+        work.more(1)?;
         let seen = samples.read(index, &mut buffer).and_then(|content| match content {
             Content::Raw { width, height, channels } => {
                 let colour = if channels == 1 { "grey" } else { "RGB" };
@@ -93,19 +99,19 @@ pub fn inspect(source: &Source, all: bool) -> Result<Report, DataError> {
 }
 
 /// All of its images are read and checked against their sums: that is quick.
-fn inspect_cache(source: &Source, cache: &Cache) -> Report {
+fn inspect_cache(source: &Source, cache: &Cache) -> Result<Report, DataError> {
     let about = &cache.about;
     let labels = Labels { of: cache.labels.clone(), names: about.class_names.clone(), why_none: None };
     let mut report = Report::new(source, cache.sums.len(), &labels);
     let bad = |(index, error): (usize, DataError)| Bad { name: format!("image {index}"), why: error.to_string() };
-    report.bad.extend(cache.damaged(|_| ()).into_iter().map(bad));
+    report.bad.extend(cache.damaged()?.into_iter().map(bad));
     let size = about.transform.image_size;
     report.sizes.insert(format!("{size}x{size}"), report.images);
     report.formats.insert(about.transform.to_string(), report.images);
     report.looked_at = report.images;
     report.decoded = true;
     (report.transform, report.made_from) = (Some(about.transform), Some(about.source.clone()));
-    report
+    Ok(report)
 }
 
 impl Report {
@@ -132,6 +138,7 @@ impl Report {
                 counts.into_iter().enumerate().map(class).collect()
             },
             why_no_labels: labels.why_none.clone(),
+            passed_over: Vec::new(),
             bad: Vec::new(),
             transform: None,
             made_from: None,

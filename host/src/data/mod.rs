@@ -4,6 +4,7 @@
 mod cache;
 mod dataset;
 mod error;
+mod facts;
 mod fill;
 mod inspect;
 mod once;
@@ -16,6 +17,7 @@ mod transform;
 pub use cache::Description;
 pub use dataset::{Dataset, Prepared, Spec};
 pub use error::DataError;
+pub use facts::Facts;
 pub use fill::Bad;
 pub use inspect::{Report, inspect};
 pub use once::{OfSize, Sizes, sizes};

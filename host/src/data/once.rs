@@ -8,6 +8,7 @@ use super::{
     picture::header,
     source::{Content, Opened},
 };
+use crate::work::Work;
 
 /// The images of one width and height.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,10 +27,12 @@ pub type Sizes = BTreeMap<(usize, usize), OfSize>;
 pub fn sizes(source: &Source) -> Result<(usize, Sizes), DataError> {
     // No size is asked for here, so none can be refused.
     let any = Transform { image_size: 0, crop: super::Crop::None, channels: 3 };
-    let Opened { samples, .. } = source.open(&source.files()?, &any)?;
+    let (Opened { samples, .. }, _) = source.open(&source.files()?, &any)?;
     let mut found = Sizes::new();
     let mut buffer = Vec::new();
+    let work = Work::of(format!("reading the sizes of {}", source.describe()), samples.len() as u64, "images");
     for index in 0..samples.len() {
+        work.more(1)?;
         let size = samples.read(index, &mut buffer).and_then(|content| match content {
             Content::Raw { width, height, .. } => Ok((width, height)),
             Content::Encoded => header(&buffer).map(|header| (header.width, header.height)),
@@ -48,7 +51,8 @@ impl Spec {
     /// # Errors
     /// What is wrong with the data set, or what `sink` says.
     pub fn stream<E: From<DataError>>(&self, mut sink: impl FnMut(&[u8]) -> Result<(), E>) -> Result<usize, E> {
-        let opened = self.source.open(&self.source.files()?, &self.transform)?;
+        let (opened, passed) = self.source.open(&self.source.files()?, &self.transform)?;
+        self.tell(&opened.labels, &passed);
         let mut stopped = None;
         let put = |planes: &[u8]| {
             sink(planes).map_err(|error| {
@@ -58,7 +62,7 @@ impl Spec {
             })
         };
         let source = self.source.describe();
-        let filled = fill(&source, &*opened.samples, &self.transform, self.max_bad, put, &mut |_| ());
+        let filled = fill(&source, &*opened.samples, &self.transform, self.max_bad, put);
         match stopped {
             Some(error) => Err(error),
             None => Ok(filled?.taken.len()),

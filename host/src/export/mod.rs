@@ -18,11 +18,21 @@ pub use card::Card;
 pub use error::{ExportError, Misfit};
 pub use folder::{File, check_target, write};
 pub use license::UNKNOWN;
-pub use markup::{code, plain};
+pub use markup::{block, code, plain};
 pub use onnx::OPSET as ONNX_OPSET;
 pub use weights::Weights;
 
 use tandem_plugin_api::{Gan, Network};
+
+/// A number as frameworks keep it that compute in float32, where the host has float64: what would become zero or infinite is
+/// no longer the same network.
+fn float32(what: &str, value: f64) -> Result<f32, String> {
+    let narrow = value as f32;
+    if narrow.is_finite() && (narrow.is_normal() || value == 0.0) {
+        return Ok(narrow);
+    }
+    Err(format!("it keeps `{what}` as a float32, which cannot hold {value:e}"))
+}
 
 /// Which of a GAN's networks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

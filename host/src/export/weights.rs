@@ -1,17 +1,20 @@
 //! A network's tensors by name, checked against what the network owns; spectral norms divided out where asked.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tandem_plugin_api::{
     Network,
-    opset::{Op, Role},
+    opset::{Op, Parameter, Role},
 };
 
 use super::{
     ExportError, Target,
     error::{Misfit, shown},
 };
-use crate::run::{ArrayType, NamedArray};
+use crate::{
+    run::{ArrayType, NamedArray},
+    text::Show as _,
+};
 
 /// The tensors of a network, each there once, in the right shape and type.
 #[derive(Debug)]
@@ -44,12 +47,13 @@ impl<'a> Weights<'a> {
                 Some(_) => {}
             }
         }
-        let unknown = given.values().filter(|a| !wanted.iter().any(|p| p.name == a.name));
-        misfit.unexpected = unknown.map(|a| format!("{} {}", a.name, shown(a.dtype, &a.shape))).collect();
-        misfit.prefix = prefix(&given, |name| wanted.iter().any(|p| p.name == name));
+        let known: BTreeSet<&str> = wanted.iter().map(|p| p.name.as_str()).collect();
+        let unknown = given.values().filter(|a| !known.contains(a.name.as_str()));
+        misfit.unexpected = unknown.map(|a| format!("{} {}", a.name.shown(), shown(a.dtype, &a.shape))).collect();
         if misfit.is_empty() {
             return Ok(Self { arrays: given });
         }
+        misfit.prefixes = prefixes(&given, &wanted);
         Err(ExportError::Misfit { origin: origin.to_owned(), network: target.name(), misfit: Box::new(misfit) })
     }
 
@@ -61,32 +65,38 @@ impl<'a> Weights<'a> {
     /// A layer's weight as its operation uses it: under spectral norm `weight_orig / (uᵀ W v)`, with the stored vectors,
     /// as a pass that does not train takes it.
     pub fn folded(&self, layer: &str, op: &Op) -> Vec<f32> {
-        let rows_dim = match op {
-            Op::Conv2d { spectral_norm: true, .. }
-            | Op::Linear { spectral_norm: true, .. }
-            | Op::Embedding { spectral_norm: true, .. } => 0,
-            Op::ConvTranspose2d { spectral_norm: true, .. } => 1,
-            _ => return self.floats(&format!("{layer}.weight")),
-        };
-        let name = format!("{layer}.weight_orig");
-        let mut weight = self.floats(&name);
-        let shape = self.arrays.get(name.as_str()).map(|a| a.shape.clone()).unwrap_or_default();
-        let (u, v) = (self.floats(&format!("{layer}.weight_u")), self.floats(&format!("{layer}.weight_v")));
-        let sigma = sigma(&weight, &shape, rows_dim, &u, &v);
+        let Some(sigma) = self.norm(op) else { return self.floats(&format!("{layer}.weight")) };
+        let mut weight = self.floats(&format!("{layer}.weight_orig"));
         for w in &mut weight {
             *w = (f64::from(*w) / sigma) as f32;
         }
         weight
     }
+
+    /// The norm `uᵀ W v` of a weight under spectral norm, with the stored vectors.
+    pub fn norm(&self, op: &Op) -> Option<f64> {
+        let (layer, rows) = match op {
+            Op::Conv2d { name, spectral_norm: true, .. }
+            | Op::Linear { name, spectral_norm: true, .. }
+            | Op::Embedding { name, spectral_norm: true, .. } => (name, 0),
+            Op::ConvTranspose2d { name, spectral_norm: true, .. } => (name, 1),
+            _ => return None,
+        };
+        let name = format!("{layer}.weight_orig");
+        let shape = self.arrays.get(name.as_str()).map(|a| a.shape.clone()).unwrap_or_default();
+        let (u, v) = (self.floats(&format!("{layer}.weight_u")), self.floats(&format!("{layer}.weight_v")));
+        Some(sigma(&self.floats(&name), &shape, rows, &u, &v))
+    }
 }
 
-/// What stands before every name, if none is known with it and some are without: `module.`, `_orig_mod.`.
-fn prefix(given: &BTreeMap<&str, &NamedArray>, known: impl Fn(&str) -> bool) -> Option<String> {
-    let (first, _) = given.first_key_value()?;
-    let ends = first.match_indices('.').map(|(dot, _)| &first[..=dot]);
-    let shared = |start: &&str| given.keys().all(|name| name.starts_with(start) && !known(name));
-    let hides = |start: &&str| given.keys().any(|name| name.strip_prefix(start).is_some_and(&known));
-    ends.filter(shared).find(hides).map(str::to_owned)
+/// What stands before the names of all of a network's tensors, where there is more beside them: `generator.` in a file
+/// that holds a discriminator, too.
+fn prefixes(given: &BTreeMap<&str, &NamedArray>, wanted: &[Parameter]) -> Vec<String> {
+    let own: Vec<&str> = wanted.iter().filter(|p| p.role != Role::Counter).map(|p| p.name.as_str()).collect();
+    let Some(first) = own.first() else { return Vec::new() };
+    let starts = given.keys().filter_map(|name| name.strip_suffix(first)).filter(|start| start.ends_with('.'));
+    let whole = starts.filter(|start| own.iter().all(|name| given.contains_key(format!("{start}{name}").as_str())));
+    whole.map(str::to_owned).collect()
 }
 
 /// `uᵀ W v`, where `W` is the weight as a matrix whose rows are dimension `rows` (0 or 1) of it.
@@ -135,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn a_prefix_of_all_names_is_named_in_place_of_the_lists() {
+    fn a_file_of_two_networks_is_said_to_be_one() {
         let arrays = |before: &str| {
             [
                 array(&format!("{before}score.weight"), &[3, 2], &[0.0; 6]),
@@ -145,15 +155,27 @@ mod tests {
         let said = |arrays: &[NamedArray]| {
             Weights::check(&network(false), Target::Discriminator, arrays, "d").unwrap_err().to_string()
         };
-        for before in ["module.", "module._orig_mod."] {
-            let message = said(&arrays(before));
-            assert!(message.contains(&format!("names begin with `{before}`")), "{message}");
-            assert!(!message.contains("missing"), "{message}");
-        }
-        let [weight, _] = arrays("module.");
+        let both = said(&[arrays("d."), arrays("d_old.")].concat());
+        assert!(both.contains("each of `d.`, `d_old.`") && both.contains("startswith(\"d.\")"), "{both}");
+        assert!(!both.contains("missing"), "{both}");
+        let [weight, _] = arrays("d.");
         let [_, bias] = arrays("");
-        assert!(said(&[weight, bias]).contains("unexpected: module.score.weight"));
-        assert!(said(&[array("other.weight", &[1], &[0.0])]).contains("unexpected: other.weight"));
+        assert!(said(&[weight, bias]).contains("unexpected: d.score.weight"));
+    }
+
+    #[test]
+    fn what_other_norms_and_wrappers_leave_is_told() {
+        let said = |spectral: bool, names: &[&str]| {
+            let arrays: Vec<NamedArray> = names.iter().map(|name| array(name, &[1], &[0.0])).collect();
+            Weights::check(&network(spectral), Target::Discriminator, &arrays, "d").unwrap_err().to_string()
+        };
+        let stored = "stored as `torch.nn.utils.spectral_norm`";
+        assert!(said(true, &["score.weight", "score.bias"]).contains(stored));
+        let todays = ["score.parametrizations.weight.original", "score.bias"];
+        assert!(said(false, &todays).contains("the network has none there"));
+        assert!(said(false, &["score.weight_orig", "score.bias"]).contains("the network has none there"));
+        assert!(said(false, &["score.weight_g", "score.weight_v"]).contains("weight norm"));
+        assert!(!said(false, &["score.weight"]).contains("norm"));
     }
 
     #[test]

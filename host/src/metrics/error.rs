@@ -4,7 +4,10 @@ use std::{io, path::PathBuf};
 
 use tch::TchError;
 
-use crate::text::Show as _;
+use crate::{
+    text::{Show as _, sentence},
+    work::Interrupted,
+};
 
 /// An error of measuring images.
 #[derive(Debug, thiserror::Error)]
@@ -21,7 +24,7 @@ pub enum MetricsError {
     #[error("{0}")]
     Unknown(String),
     /// The extractor is not what it has to be.
-    #[error("extractor {name}: {what}")]
+    #[error("extractor {}: {}", name.shown(), sentence(what))]
     Extractor {
         /// Its name or file.
         name: String,
@@ -67,8 +70,11 @@ pub enum MetricsError {
         /// In what they differ.
         why: String,
     },
+    /// Somebody asked for the end.
+    #[error("interrupted")]
+    Interrupted(#[from] Interrupted),
     /// libtorch failed.
-    #[error("libtorch failed while measuring: {}", first_line(.0))]
+    #[error("libtorch failed while measuring: {}", sentence(&first_line(.0)))]
     Torch(#[from] TchError),
 }
 
@@ -78,5 +84,5 @@ pub(super) fn first_line(error: &TchError) -> String {
     let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     // An error inside TorchScript is a traceback, whose last words are the error.
     let told = lines.iter().rev().find(|line| line.contains("Error: "));
-    told.or(lines.first()).map_or_else(|| "it does not say why".to_owned(), |line| (*line).to_owned())
+    told.or(lines.first()).map_or_else(|| "it does not say why".to_owned(), |line| line.shown().to_string())
 }

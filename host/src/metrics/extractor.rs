@@ -5,17 +5,25 @@
 //! with `return_features = true`, and its logits are the features times its `output.weight`, without the bias, as the
 //! Inception Score is defined.
 
-use std::path::{Path, PathBuf};
+use std::{
+    borrow::Cow,
+    path::{Path, PathBuf},
+};
 
 use sha2::{Digest, Sha256};
-use tch::{CModule, Device, IValue, Kind, Tensor, no_grad};
+use tch::{Device, Tensor};
 
 use super::{
-    MetricsError,
-    error::first_line,
+    Extracted, MetricsError,
+    apart::Apart,
     fetch::{INCEPTION, INCEPTION_SHA256, fetched_inception},
+    module::{Fault, Module},
 };
-use crate::text::Show as _;
+use crate::{
+    confined,
+    files::{self, MOST_ARRAYS},
+    text::Show as _,
+};
 
 /// The extractor of digits' features that ships with Tandem (`tools/mnist_classifier.py` made it).
 pub const MNIST_CLASSIFIER: &str = "mnist-classifier-v1";
@@ -23,21 +31,124 @@ const SHIPPED: &[u8] = include_bytes!("../../assets/extractors/mnist-classifier-
 
 /// Features of the standard Inception.
 const INCEPTION_WIDTH: i64 = 2048;
+/// SHA-256s of the files, with commas between, for which the user vouches as for a program of his own.
+const IN_PROCESS: &str = "TANDEM_EXTRACTOR_IN_PROCESS";
 
-/// How a module is called.
+/// An extractor's file, read and not yet looked into: it is a program.
 #[derive(Debug)]
-enum Call {
-    /// With images alone.
-    Plain,
-    /// With images and `return_features = true`; the weights that turn features into logits, where it has such.
-    ReturnFeatures(Option<Tensor>),
+pub struct ExtractorFile {
+    /// The file; `None` for what ships with Tandem.
+    pub path: Option<PathBuf>,
+    /// Its SHA-256, in hex.
+    pub sha256: String,
+    /// What it was asked for by.
+    from: String,
+    bytes: Cow<'static, [u8]>,
+}
+
+impl ExtractorFile {
+    /// Reads an extractor: [`MNIST_CLASSIFIER`], [`INCEPTION`] once it was fetched into `cache`, or a file.
+    /// `sum` is the SHA-256 that it must have, in hex.
+    pub fn read(choice: &str, sum: Option<&str>, cache: Option<&Path>) -> Result<Self, MetricsError> {
+        if choice == MNIST_CLASSIFIER {
+            let sha256 = hash(SHIPPED);
+            check_sum(Path::new(choice), sum, &sha256)?;
+            return Ok(Self { path: None, sha256, from: choice.to_owned(), bytes: Cow::Borrowed(SHIPPED) });
+        }
+        let standard = choice == INCEPTION;
+        let path = if standard { fetched_inception(cache)? } else { PathBuf::from(choice) };
+        if !path.exists() && !choice.contains('/') && path.extension().is_none() {
+            return Err(MetricsError::Unknown(format!(
+                "there is no extractor `{}`: expected `{MNIST_CLASSIFIER}`, `{INCEPTION}` or the path of a \
+                 TorchScript file",
+                choice.shown()
+            )));
+        }
+        let bytes =
+            files::read(&path, MOST_ARRAYS).map_err(|source| MetricsError::Read { path: path.clone(), source })?;
+        let sha256 = hash(&bytes);
+        check_sum(&path, standard.then_some(INCEPTION_SHA256), &sha256)?;
+        check_sum(&path, sum, &sha256)?;
+        let from = path.to_string_lossy().into_owned();
+        Ok(Self { path: Some(path), sha256, from, bytes: Cow::Owned(bytes) })
+    }
+
+    /// The name of what it is, if it is one of those that are known by their sums.
+    pub fn known(&self) -> Option<&'static str> {
+        match &*self.sha256 {
+            INCEPTION_SHA256 => Some(INCEPTION),
+            sum if sum == hash(SHIPPED) => Some(MNIST_CLASSIFIER),
+            _ => None,
+        }
+    }
+
+    /// What it was asked for by: a known name, or a file.
+    pub fn asked(&self) -> &str {
+        &self.from
+    }
+
+    /// Its bytes.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Loads it: one that is known into this process, any other into a confined one, on the CPU.
+    pub fn load(self, device: Device) -> Result<Extractor, MetricsError> {
+        let vouched = std::env::var(IN_PROCESS).is_ok_and(|sums| is_among(&sums, &self.sha256));
+        if self.known().is_some() || vouched {
+            return self.load_inside(device);
+        }
+        if device != Device::Cpu {
+            tracing::warn!(
+                "extractor {} runs on the CPU, in a confined process: it is a program that Tandem does not know. If it is \
+                 yours, {IN_PROCESS}={} has it run on the GPU, in this process",
+                self.from.shown(),
+                self.sha256
+            );
+        }
+        let apart = confined::this_program().map_err(Fault).and_then(|tandem| Apart::load(&tandem, &self.bytes));
+        let apart = apart.map_err(|fault| self.wrong(fault))?;
+        let width = apart.width;
+        let classes = apart.classes;
+        self.loaded(Place::Apart(apart), device, width, classes)
+    }
+
+    /// Loads it into this process, whatever it is.
+    pub(super) fn load_inside(self, device: Device) -> Result<Extractor, MetricsError> {
+        let module = Module::load(&self.bytes, device).map_err(|fault| self.wrong(fault))?;
+        let width = module.width;
+        let classes = module.classes;
+        self.loaded(Place::Inside(module), device, width, classes)
+    }
+
+    fn loaded(self, place: Place, device: Device, width: i64, classes: Option<i64>) -> Result<Extractor, MetricsError> {
+        let stem = Path::new(&self.from).file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        if stem == INCEPTION && width != INCEPTION_WIDTH {
+            return Err(self.wrong(Fault(format!(
+                "gives {width} features, expected {INCEPTION_WIDTH}; it is not the standard {INCEPTION}.pt: take that, or give \
+                 this file another name"
+            ))));
+        }
+        let name = self.known().map_or_else(|| format!("{stem}@{}", &self.sha256[..8]), str::to_owned);
+        Ok(Extractor { place, device, name, sha256: self.sha256, width, classes })
+    }
+
+    fn wrong(&self, Fault(what): Fault) -> MetricsError {
+        MetricsError::Extractor { name: self.from.clone(), what }
+    }
+}
+
+/// Where a module runs.
+#[derive(Debug)]
+enum Place {
+    Inside(Module),
+    Apart(Apart),
 }
 
 /// A loaded extractor, checked to take images and give features.
 #[derive(Debug)]
 pub struct Extractor {
-    module: CModule,
-    call: Call,
+    place: Place,
     device: Device,
     name: String,
     sha256: String,
@@ -45,127 +156,26 @@ pub struct Extractor {
     classes: Option<i64>,
 }
 
-/// What comes of one batch.
-#[derive(Debug)]
-pub struct Extracted {
-    /// `[n, d]`, float32.
-    pub features: Tensor,
-    /// `[n, classes]`, float32, from an extractor that gives them.
-    pub logits: Option<Tensor>,
-}
-
 impl Extractor {
-    /// Opens an extractor: [`MNIST_CLASSIFIER`], [`INCEPTION`] once it was fetched into `cache`, or a file.
-    /// `sum` is the SHA-256 that it must have, in hex.
-    pub fn open(choice: &str, sum: Option<&str>, cache: Option<&Path>, device: Device) -> Result<Self, MetricsError> {
-        if choice == MNIST_CLASSIFIER {
-            check_sum(Path::new(choice), sum, &hash(SHIPPED))?;
-            return Self::load(choice, SHIPPED, device);
-        }
-        let standard = choice == INCEPTION;
-        let path = if standard { fetched_inception(cache)? } else { PathBuf::from(choice) };
-        if !path.exists() && !choice.contains('/') && path.extension().is_none() {
-            return Err(MetricsError::Unknown(format!(
-                "there is no extractor `{choice}`: expected `{MNIST_CLASSIFIER}`, `{INCEPTION}` or the path of a \
-                 TorchScript file"
-            )));
-        }
-        let bytes = std::fs::read(&path).map_err(|source| MetricsError::Read { path: path.clone(), source })?;
-        let found = hash(&bytes);
-        check_sum(&path, standard.then_some(INCEPTION_SHA256), &found)?;
-        check_sum(&path, sum, &found)?;
-        Self::load(&path.shown().to_string(), &bytes, device)
-    }
-
-    fn load(from: &str, mut bytes: &[u8], device: Device) -> Result<Self, MetricsError> {
-        let sha256 = hash(bytes);
-        let wrong = |what: String| MetricsError::Extractor { name: from.to_owned(), what };
-        let mut module = CModule::load_data_on_device(&mut bytes, device).map_err(|e| {
-            wrong(format!(
-                "is not TorchScript ({}); expected a file of `torch.jit.save`, which `torch.save` does not write",
-                first_line(&e)
-            ))
-        })?;
-        module.f_set_eval()?;
-        let stem = Path::new(from).file_stem().unwrap_or_default().to_string_lossy();
-        let name = name(&stem, &sha256);
-        let mut extractor = Self { module, call: Call::Plain, device, name, sha256, width: 0, classes: None };
-        extractor.probe(from)?;
-        if stem == INCEPTION && extractor.width != INCEPTION_WIDTH {
-            return Err(wrong(format!(
-                "gives {} features, expected {INCEPTION_WIDTH}; it is not the standard {INCEPTION}.pt: take that, or give \
-                 this file another name",
-                extractor.width
-            )));
-        }
-        Ok(extractor)
-    }
-
-    /// Finds out how the module is called, and what it gives, on two black images.
-    fn probe(&mut self, from: &str) -> Result<(), MetricsError> {
-        let images = Tensor::f_zeros([2, 3, 32, 32], (Kind::Uint8, self.device))?;
-        let both = [IValue::Tensor(images.shallow_clone()), IValue::Bool(true)];
-        if no_grad(|| self.module.forward_is(&both)).is_ok() {
-            let weights = self.module.named_parameters()?.into_iter().find(|(name, _)| name == "output.weight");
-            self.call = Call::ReturnFeatures(weights.map(|(_, weight)| weight));
-        }
-        let given = self.extract(&images).map_err(|error| match error {
-            MetricsError::Extractor { what, .. } => MetricsError::Extractor { name: from.to_owned(), what },
-            other => other,
-        })?;
-        self.width = given.features.size()[1];
-        self.classes = given.logits.map(|logits| logits.size()[1]);
-        Ok(())
-    }
-
     /// Features of `[n, c, h, w]`, 8-bit. One channel is repeated to three.
     pub fn extract(&self, images: &Tensor) -> Result<Extracted, MetricsError> {
-        let n = images.size()[0];
-        let images = images.f_to_device(self.device)?.f_expand([-1, 3, -1, -1], false)?.f_contiguous()?;
-        let failed = |e: tch::TchError| self.wrong(format!("failed on uint8 {:?}: {}", images.size(), first_line(&e)));
-        let image = || IValue::Tensor(images.shallow_clone());
-        let (given, to_logits) = match &self.call {
-            Call::Plain => (no_grad(|| self.module.forward_is(&[image()])).map_err(failed)?, None),
-            Call::ReturnFeatures(weight) => {
-                (no_grad(|| self.module.forward_is(&[image(), IValue::Bool(true)])).map_err(failed)?, weight.as_ref())
+        let wrong = |Fault(what)| MetricsError::Extractor { name: self.name.clone(), what };
+        match &self.place {
+            Place::Inside(module) => module.extract(images).map_err(wrong),
+            Place::Apart(apart) => {
+                let Extracted { features, logits } = apart.extract(images).map_err(wrong)?;
+                let here = |tensor: Tensor| tensor.f_to_device(self.device);
+                Ok(Extracted { features: here(features)?, logits: logits.map(here).transpose()? })
             }
-        };
-        let (features, logits) = match given {
-            IValue::Tensor(features) => (features, None),
-            IValue::Tuple(parts) => match <[IValue; 2]>::try_from(parts) {
-                Ok([IValue::Tensor(features), IValue::Tensor(logits)]) => (features, Some(logits)),
-                _ => return Err(self.wrong("gives a tuple, expected features or a pair of features and logits".into())),
-            },
-            _ => return Err(self.wrong("gives no tensor, expected features or a pair of features and logits".into())),
-        };
-        let features = self.checked("features", &features, n)?;
-        let logits = match (logits, to_logits) {
-            (Some(logits), _) => Some(self.checked("logits", &logits, n)?),
-            (None, Some(weight)) => Some(no_grad(|| features.f_matmul(&weight.f_tr()?))?),
-            (None, None) => None,
-        };
-        if self.width != 0 && features.size()[1] != self.width {
-            let what = format!("gave {} features, expected {} as before", features.size()[1], self.width);
-            return Err(self.wrong(what));
         }
-        Ok(Extracted { features, logits })
     }
 
-    fn checked(&self, what: &str, tensor: &Tensor, n: i64) -> Result<Tensor, MetricsError> {
-        let size = tensor.size();
-        let kind = tensor.f_kind()?;
-        if !matches!(kind, Kind::Float | Kind::Double | Kind::Half | Kind::BFloat16) {
-            return Err(self.wrong(format!("gives {what} of kind {kind:?}, expected floats")));
+    /// Gives back what memory it holds beyond the module, where that is in a process of its own.
+    pub fn rest(&self) {
+        match &self.place {
+            Place::Inside(_) => {}
+            Place::Apart(apart) => apart.rest(),
         }
-        if size.len() != 2 || size[0] != n || size[1] < 1 {
-            let hint = if size.len() > 2 { "; flatten them in the module" } else { "" };
-            return Err(self.wrong(format!("gives {what} {size:?} for {n} images, expected [{n}, width]{hint}")));
-        }
-        Ok(tensor.f_detach()?.f_to_kind(Kind::Float)?)
-    }
-
-    fn wrong(&self, what: String) -> MetricsError {
-        MetricsError::Extractor { name: self.name.clone(), what }
     }
 
     /// Its name in figures: a known one, or the file's with the first digits of its SHA-256.
@@ -188,19 +198,15 @@ impl Extractor {
         self.classes
     }
 
-    /// Where it computes.
+    /// Where its features are.
     pub const fn device(&self) -> Device {
         self.device
     }
 }
 
-/// What an extractor is called in figures: what it is, if its sum is known, whatever its file is called.
-fn name(stem: &str, sha256: &str) -> String {
-    match sha256 {
-        INCEPTION_SHA256 => INCEPTION.to_owned(),
-        _ if sha256 == hash(SHIPPED) => MNIST_CLASSIFIER.to_owned(),
-        _ => format!("{stem}@{}", &sha256[..8]),
-    }
+/// Whether a sum is in a list with commas.
+fn is_among(sums: &str, sha256: &str) -> bool {
+    sums.split(',').any(|sum| sum.trim().eq_ignore_ascii_case(sha256))
 }
 
 /// SHA-256 in hex.
@@ -226,8 +232,9 @@ mod tests {
         format!("{}/../tests/extractors/{name}.pt", env!("CARGO_MANIFEST_DIR"))
     }
 
+    /// In this process, as one that is known: what a process of its own adds is tested with the real binary.
     fn open(choice: &str) -> Result<Extractor, MetricsError> {
-        Extractor::open(choice, None, None, Device::Cpu)
+        ExtractorFile::read(choice, None, None)?.load_inside(Device::Cpu)
     }
 
     fn said(choice: &str) -> String {
@@ -306,21 +313,32 @@ mod tests {
 
     #[test]
     fn a_sum_that_differs_is_refused() {
-        let message = Extractor::open(&file("means"), Some("00ff"), None, Device::Cpu).unwrap_err().to_string();
+        let message = ExtractorFile::read(&file("means"), Some("00ff"), None).unwrap_err().to_string();
         assert!(message.contains("means.pt has the SHA-256 ") && message.contains(", expected 00ff;"), "{message}");
     }
 
     #[test]
     fn the_standard_one_is_known_by_its_sum_and_no_other_file_passes_for_it() {
-        assert_eq!(name("any", INCEPTION_SHA256), INCEPTION);
-        assert_eq!(name(INCEPTION, &hash(b"another")), format!("{INCEPTION}@{}", &hash(b"another")[..8]));
+        let known = |sum: &str| {
+            ExtractorFile { sha256: sum.into(), path: None, from: INCEPTION.into(), bytes: Cow::Borrowed(b"") }.known()
+        };
+        assert_eq!(known(INCEPTION_SHA256), Some(INCEPTION));
+        assert_eq!(known(&hash(SHIPPED)), Some(MNIST_CLASSIFIER));
+        assert_eq!(known(&hash(b"another")), None);
 
         let cache = tempfile::tempdir().unwrap();
-        let said = || Extractor::open(INCEPTION, None, Some(cache.path()), Device::Cpu).unwrap_err().to_string();
+        let said = || ExtractorFile::read(INCEPTION, None, Some(cache.path())).unwrap_err().to_string();
         assert!(said().contains("was not fetched yet: name the path"), "{}", said());
         let place = inception_place(cache.path());
         std::fs::create_dir_all(place.parent().unwrap()).unwrap();
         std::fs::copy(file("return-features"), &place).unwrap();
         assert!(said().contains(&format!("expected {INCEPTION_SHA256}")), "{}", said());
+    }
+
+    #[test]
+    fn one_is_vouched_for_by_its_whole_sum() {
+        let sum = hash(b"mine");
+        assert!(is_among(&sum, &sum) && is_among(&format!("00, {}", sum.to_uppercase()), &sum));
+        assert!(!is_among("", &sum) && !is_among("1", &sum) && !is_among(&sum[..63], &sum));
     }
 }

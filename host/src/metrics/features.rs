@@ -81,11 +81,11 @@ impl<'a> Collector<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::metrics::MNIST_CLASSIFIER;
+    use crate::metrics::{ExtractorFile, MNIST_CLASSIFIER};
 
     #[test]
     fn batches_do_not_show_and_what_is_not_needed_is_not_kept() {
-        let extractor = Extractor::open(MNIST_CLASSIFIER, None, None, Device::Cpu).unwrap();
+        let extractor = ExtractorFile::read(MNIST_CLASSIFIER, None, None).unwrap().load(Device::Cpu).unwrap();
         let digits = crate::data::Dataset::digits(32).unwrap();
         let images = Tensor::from_slice(&digits.pixels()[..200 * 1024]).reshape([200, 1, 32, 32]);
         let gather = |batch, keep| {
@@ -110,7 +110,7 @@ mod tests {
     #[test]
     fn features_that_are_not_finite_are_refused() {
         let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/extractors/not-finite.pt");
-        let extractor = Extractor::open(file, None, None, Device::Cpu).unwrap();
+        let extractor = ExtractorFile::read(file, None, None).unwrap().load_inside(Device::Cpu).unwrap();
         let mut collector = Collector::new(&extractor, 2, false, false).unwrap();
         let image = |value: u8| Tensor::from_slice(&[value; 4]).reshape([1, 1, 2, 2]);
         collector.add(&image(9)).unwrap();

@@ -3,14 +3,22 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::Command,
+    process::{Command, Stdio},
+    thread,
+    time::Duration,
 };
 
 use super::{
     MetricsError,
     extractor::{check_sum, hash},
 };
-use crate::text::Show as _;
+use crate::{
+    text::Show as _,
+    work::{Work, go_on},
+};
+
+/// How often a download is looked after.
+const GLANCE: Duration = Duration::from_millis(50);
 
 /// The 2015 Inception as TorchScript, as StyleGAN's metrics use it.
 pub const INCEPTION: &str = "inception-2015-12-05";
@@ -35,15 +43,27 @@ pub fn fetch_inception(cache: &Path) -> Result<(), MetricsError> {
     fs::create_dir_all(&folder).map_err(|e| failed(format!("{}: {e}", folder.shown())))?;
     let beside = tempfile::Builder::new().suffix(".tmp").tempfile_in(&folder);
     let beside = beside.map_err(|e| failed(format!("{}: {e}", folder.shown())))?;
-    let told = Command::new("curl")
+    let _work = Work::begin(format!("fetching {INCEPTION}"));
+    let mut curl = Command::new("curl")
         .args(["--fail", "--location", "--silent", "--show-error", "--proto", "=https", "--output"])
         .arg(beside.path())
         .arg(URL)
-        .output()
+        .stdin(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
         .map_err(|e| failed(format!("curl did not start: {e}; fetch the file by other means and name its path")))?;
+    while curl.try_wait().map_err(|e| failed(e.to_string()))?.is_none() {
+        if let Err(interrupted) = go_on() {
+            // Gone already, or ended here; what it wrote is removed with its file.
+            let _ = curl.kill().and_then(|()| curl.wait());
+            return Err(interrupted.into());
+        }
+        thread::sleep(GLANCE);
+    }
+    let told = curl.wait_with_output().map_err(|e| failed(e.to_string()))?;
     if !told.status.success() {
         let words = String::from_utf8_lossy(&told.stderr);
-        return Err(failed(format!("{}; fetch the file by other means and name its path", words.trim())));
+        return Err(failed(format!("{}; fetch the file by other means and name its path", words.trim().shown())));
     }
     let bytes = fs::read(beside.path()).map_err(|e| failed(format!("{}: {e}", beside.path().shown())))?;
     check_sum(Path::new(URL), Some(INCEPTION_SHA256), &hash(&bytes))?;

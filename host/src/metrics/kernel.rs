@@ -4,6 +4,7 @@
 use tch::{Device, Kind, Tensor};
 
 use super::{MetricsError, legacy_random::LegacyRandom};
+use crate::work::go_on;
 
 /// How many subsets.
 pub const SUBSETS: usize = 100;
@@ -41,6 +42,7 @@ pub fn kernel_distance(
 ) -> Result<KernelDistance, MetricsError> {
     let mut values = Vec::with_capacity(subsets.len());
     for (of_generated, of_real) in subsets {
+        go_on()?;
         let take = |rows: &Tensor, some: &[i64]| {
             let index = Tensor::f_from_slice(some)?.f_to_device(rows.device())?;
             rows.f_index_select(0, &index)?.f_to_device(device)?.f_to_kind(Kind::Double)

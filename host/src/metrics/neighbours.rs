@@ -7,6 +7,7 @@
 use tch::{Device, Kind, Tensor};
 
 use super::MetricsError;
+use crate::work::go_on;
 
 /// Neighbours for precision and recall.
 pub const MANIFOLD_K: i64 = 3;
@@ -42,6 +43,7 @@ pub fn radii(rows: &Tensor, ks: &[i64], device: Device) -> Result<Vec<Tensor>, M
     let room = |_| Tensor::f_empty([n], (Kind::Double, Device::Cpu));
     let found = ks.iter().map(room).collect::<Result<Vec<_>, _>>()?;
     for i in (0..n).step_by(ROWS as usize) {
+        go_on()?;
         let some = Block::of(rows, i, ROWS, device)?;
         let mut nearest: Option<Tensor> = None;
         for j in (0..n).step_by(COLUMNS as usize) {
@@ -85,6 +87,7 @@ pub fn neighbourhoods(
     let (mut precise, mut dense) = (flags(n)?, 0.0);
     let (mut recalled, mut covered) = (0, 0);
     for i in (0..m).step_by(ROWS as usize) {
+        go_on()?;
         let some = Block::of(real, i, ROWS, device)?;
         let rows = some.rows.size()[0];
         let radius = |of: &Tensor, at, len| of.f_narrow(0, at, len)?.f_to_device(device);

@@ -5,14 +5,10 @@
 //! there (a crash, an endless loop, memory without end) ends that process and is an error here.
 
 use std::{
-    io::{BufRead as _, BufReader, Read, Write as _},
-    os::{
-        fd::{AsFd as _, AsRawFd as _, OwnedFd},
-        unix::process::ExitStatusExt as _,
-    },
+    io::{BufRead as _, BufReader, Read as _, Write as _},
+    os::fd::{AsFd as _, AsRawFd as _, OwnedFd},
     path::{Path, PathBuf},
-    process::{Child, Command, ExitStatus, Stdio},
-    thread::JoinHandle,
+    process::{Child, ExitStatus, Stdio},
     time::{Duration, Instant},
 };
 
@@ -27,24 +23,29 @@ use tandem_plugin_api::{
 };
 
 use super::{
-    PluginFile, confine,
+    PluginFile,
     declare::{MAX_DEFINITION, ask},
     error::{LoadProblem, plain},
     load::open_checked,
 };
-use crate::text::Show as _;
+use crate::{
+    confined::{self, Bounds, collected, confine, described, last_line},
+    text::Show as _,
+    work,
+};
 
 /// The hidden command that runs [`serve`].
 pub const COMMAND: &str = "__declare";
 
+/// Processor time, in seconds.
+const SECONDS: u64 = 10;
+const BOUNDS: Bounds = Bounds { memory: 3 << 30, seconds: Some(SECONDS), threads: false, readable: &[] };
 /// How long the process may take altogether; its processor time is limited in it.
-const PATIENCE: Duration = Duration::from_secs(2 * confine::SECONDS);
+const PATIENCE: Duration = Duration::from_secs(2 * SECONDS);
 /// How often it is looked at.
 const GLANCE: Duration = Duration::from_millis(2);
 /// The most that is read of its answer, in bytes: a definition at its own limit, as text. Read as JSON it may take some ten times as much.
 const MOST: u64 = 3 * MAX_DEFINITION as u64;
-/// The most that is kept of what it says besides.
-const MOST_SAID: u64 = 64 << 10;
 
 #[derive(Debug, Serialize, Deserialize)]
 struct Request {
@@ -75,13 +76,14 @@ pub(super) fn declare(
     let mut request = serde_json::to_vec(&request).map_err(|e| LoadProblem::Child(format!("no request: {e}")))?;
     request.push(b'\n');
     let mut child = start(tandem).map_err(|e| LoadProblem::Child(format!("{}: {e}", tandem.shown())))?;
-    let (answer, said) = (reader(child.stdout.take(), MOST), reader(child.stderr.take(), MOST_SAID));
+    let answer = confined::reader(child.stdout.take(), MOST);
+    let said = confined::listener(child.stderr.take());
     if let Some(mut input) = child.stdin.take() {
         // A process that is gone already says why by its status.
         let _ = input.write_all(&request).and_then(|()| input.write_all(&file.bytes));
     }
     let status = wait(&mut child)?;
-    let said = String::from_utf8_lossy(&collected(said)).into_owned();
+    let said = collected(said);
     if !status.success() {
         return Err(LoadProblem::Died { how: described(status), said: last_line(&said) });
     }
@@ -94,28 +96,7 @@ pub(super) fn declare(
 }
 
 fn start(tandem: &Path) -> std::io::Result<Child> {
-    let mut command = Command::new(tandem);
-    command.arg(COMMAND).env_clear().current_dir("/");
-    if let Some(libraries) = std::env::var_os("LD_LIBRARY_PATH") {
-        command.env("LD_LIBRARY_PATH", libraries);
-    }
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()
-}
-
-/// Reads to the end on a thread of its own, so that no pipe fills up.
-fn reader(from: Option<impl Read + Send + 'static>, most: u64) -> JoinHandle<Vec<u8>> {
-    std::thread::spawn(move || {
-        let mut bytes = Vec::new();
-        if let Some(from) = from {
-            // What was read before an error is all there is.
-            let _ = from.take(most).read_to_end(&mut bytes);
-        }
-        bytes
-    })
-}
-
-fn collected(reader: JoinHandle<Vec<u8>>) -> Vec<u8> {
-    reader.join().unwrap_or_default()
+    confined::command(tandem, COMMAND, |_| false).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()
 }
 
 fn wait(child: &mut Child) -> Result<ExitStatus, LoadProblem> {
@@ -123,36 +104,20 @@ fn wait(child: &mut Child) -> Result<ExitStatus, LoadProblem> {
     loop {
         match child.try_wait() {
             Ok(Some(status)) => return Ok(status),
-            Ok(None) if start.elapsed() < PATIENCE => std::thread::sleep(GLANCE),
+            Ok(None) if work::asked() == 0 && start.elapsed() < PATIENCE => std::thread::sleep(GLANCE),
             Ok(None) => {
                 let _ = child.kill();
-                let _ = child.wait();
-                return Err(LoadProblem::TooSlow(PATIENCE.as_secs()));
+                let ended = child.wait();
+                return Err(match ended {
+                    Ok(status) if work::asked() > 0 => {
+                        LoadProblem::Died { how: described(status), said: String::new() }
+                    }
+                    _ => LoadProblem::TooSlow(PATIENCE.as_secs()),
+                });
             }
             Err(error) => return Err(LoadProblem::Child(format!("waiting for it: {error}"))),
         }
     }
-}
-
-fn described(status: ExitStatus) -> String {
-    let Some(signal) = status.signal() else {
-        return format!("with exit code {}", status.code().unwrap_or(-1));
-    };
-    let why = match signal {
-        libc::SIGSEGV | libc::SIGBUS => " (bad memory access, or a stack that ran over)",
-        libc::SIGABRT => " (it gave up, as for want of memory)",
-        libc::SIGILL | libc::SIGTRAP => " (an instruction that stops it)",
-        libc::SIGXCPU | libc::SIGKILL => " (out of processor time or memory)",
-        libc::SIGXFSZ => " (it wrote to a file)",
-        libc::SIGSYS => " (a forbidden system call)",
-        _ => "",
-    };
-    format!("by signal {signal}{why}")
-}
-
-fn last_line(said: &str) -> String {
-    let last = said.lines().map(str::trim).rfind(|line| !line.is_empty() && !line.starts_with("note: "));
-    last.map_or_else(String::new, |line| format!(", saying \"{}\"", plain(line)))
 }
 
 /// The other side: reads a request, gives up what it may not have, asks the plugin, and answers.
@@ -161,11 +126,11 @@ fn last_line(said: &str) -> String {
 /// What keeps it from asking at all; what the plugin did wrong is in the answer.
 pub fn serve() -> Result<(), String> {
     let (request, library) = received().map_err(|e| format!("no request: {e}"))?;
-    let ready = confine::close_inherited().and_then(|()| in_memory(&library).map_err(|e| format!("memfd: {e}")));
+    let ready = confined::begin().and_then(|()| in_memory(&library).map_err(|e| format!("memfd: {e}")));
     // What the plugin prints goes to stderr; the answer has this pipe for itself.
     let answer = std::io::stdout().as_fd().try_clone_to_owned().map_err(|e| format!("stdout: {e}"))?;
-    nix::unistd::dup2_stdout(std::io::stderr()).map_err(|e| format!("stdout: {e}"))?;
-    let said = match ready.and_then(|library| confine::confine().map(|()| definition(&request, &library))) {
+    confined::keep_stdout_clean().map_err(|e| format!("stdout: {e}"))?;
+    let said = match ready.and_then(|library| confine(&BOUNDS).map(|()| definition(&request, &library))) {
         Ok(Ok(definition)) => Answer::Definition(definition),
         Ok(Err(problem)) => Answer::Problem(problem.to_string()),
         Err(why) => Answer::Unconfined(why),

@@ -12,6 +12,7 @@ use super::{
     error::{LoadProblem, plain},
     load,
 };
+use crate::confined;
 
 /// Has plugins declare in this process.
 const IN_PROCESS: &str = "TANDEM_PLUGIN_IN_PROCESS";
@@ -28,7 +29,7 @@ impl PluginFile {
         if std::env::var_os(IN_PROCESS).is_some_and(|value| value == "1") {
             return load(self)?.declare(images, options);
         }
-        let tandem = std::env::current_exe().map_err(|e| LoadProblem::Child(format!("this program's file: {e}")));
+        let tandem = confined::this_program().map_err(LoadProblem::Child);
         tandem
             .and_then(|tandem| child::declare(&tandem, self, images, options))
             .and_then(|definition| checked(&definition, images))
@@ -45,7 +46,9 @@ impl LoadedPlugin {
 }
 
 fn checked(definition: &value::Definition, images: Images) -> Result<Gan, LoadProblem> {
-    let gan = Gan::decode(definition).map_err(|e| LoadProblem::Malformed(plain(&e.to_string())))?;
+    let malformed = |e: tandem_plugin_api::Error| LoadProblem::Malformed(plain(&e.to_string()));
+    let gan = Gan::decode(definition).map_err(malformed)?;
+    gan.check_meaning().map_err(malformed)?;
     // The plugin said so itself; a plugin that was not made with the export macro may not have looked.
     gan.fits(images).map_err(|e| LoadProblem::OtherImages(plain(&e.to_string())))?;
     Ok(gan)

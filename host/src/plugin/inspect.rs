@@ -15,7 +15,7 @@ use abi_stable::library::{AbiHeader, ROOT_MODULE_LOADER_NAME};
 use object::{
     LittleEndian as LE, elf,
     elf::FileHeader64,
-    read::elf::{FileHeader, ProgramHeader, SectionHeader, SectionTable, Sym},
+    read::elf::{FileHeader, Note, ProgramHeader, SectionHeader, SectionTable, Sym},
 };
 use sha2::{Digest, Sha256};
 use tandem_plugin_api::manifest::{NOTE_TYPE, OWNER, SECTION, TARGET};
@@ -156,7 +156,7 @@ pub(super) fn check(bytes: &[u8], machine: Machine) -> Result<&[u8], FileProblem
     let header = check_header(bytes, machine)?;
     check_extent(header, bytes)?;
     let sections = header.sections(LE, bytes).map_err(damaged)?;
-    let text = find_manifest(&sections, bytes)?;
+    let text = find_manifest(header, &sections, bytes)?;
     check_symbol(&sections, bytes)?;
     Ok(text)
 }
@@ -242,24 +242,47 @@ fn check_extent(header: &Header, bytes: &[u8]) -> Result<(), FileProblem> {
     Ok(())
 }
 
-/// The text of the one note `TANDEM`, type 1, in `.note.tandem`.
-fn find_manifest<'a>(sections: &SectionTable<'a, Header>, bytes: &'a [u8]) -> Result<&'a [u8], FileProblem> {
+/// The text of the one note `TANDEM`, type 1: in the one section `.note.tandem`, and nowhere else where a tool that goes by
+/// the type of sections or by segments would find another.
+fn find_manifest<'a>(
+    header: &Header,
+    sections: &SectionTable<'a, Header>,
+    bytes: &'a [u8],
+) -> Result<&'a [u8], FileProblem> {
     let bad = |what: &str| FileProblem::BadManifest(what.into());
-    let (_, section) = sections.section_by_name(LE, SECTION.as_bytes()).ok_or(FileProblem::NoManifest)?;
+    let mut named = sections.iter().filter(|s| sections.section_name(LE, s) == Ok(SECTION.as_bytes()));
+    let section = named.next().ok_or(FileProblem::NoManifest)?;
+    if named.next().is_some() {
+        return Err(bad("there are several sections `.note.tandem`, a plugin has one"));
+    }
     let notes = section.notes(LE, bytes).map_err(|e| bad(&e.to_string()))?;
     let mut texts = Vec::new();
     for note in notes.ok_or_else(|| bad("`.note.tandem` is not a section of notes"))? {
         let note = note.map_err(|e| bad(&e.to_string()))?;
-        // `name` comes without the padding's NULs.
-        if note.name() == OWNER.split(|&b| b == 0).next().unwrap_or_default() && note.n_type(LE) == NOTE_TYPE {
-            texts.push(note.desc());
+        texts.extend(manifest_in(&note));
+    }
+    let text = match texts[..] {
+        [text] => text,
+        [] => return Err(bad("`.note.tandem` holds no note of the owner TANDEM and type 1")),
+        _ => return Err(bad(&format!("`.note.tandem` holds {} manifests, a plugin has one", texts.len()))),
+    };
+    // What is malformed elsewhere is no plugin's concern: up to there it is read.
+    let elsewhere = sections.iter().filter_map(|s| s.notes(LE, bytes).ok().flatten());
+    let segments = header.program_headers(LE, bytes).map_err(damaged)?;
+    let loaded = segments.iter().filter_map(|s| s.notes(LE, bytes).ok().flatten());
+    for notes in elsewhere.chain(loaded) {
+        if notes.map_while(Result::ok).filter_map(|n| manifest_in(&n)).any(|found| !std::ptr::eq(found, text)) {
+            return Err(bad("a note outside of `.note.tandem` is a manifest, too; a plugin has one"));
         }
     }
-    match texts[..] {
-        [text] => Ok(text),
-        [] => Err(bad("`.note.tandem` holds no note of the owner TANDEM and type 1")),
-        _ => Err(bad(&format!("`.note.tandem` holds {} manifests, a plugin has one", texts.len()))),
-    }
+    Ok(text)
+}
+
+/// The text of a note that is a manifest.
+fn manifest_in<'a>(note: &Note<'a, Header>) -> Option<&'a [u8]> {
+    // `name` comes without the padding's NULs.
+    let owned = note.name() == OWNER.split(|&b| b == 0).next().unwrap_or_default();
+    (owned && note.n_type(LE) == NOTE_TYPE).then(|| note.desc())
 }
 
 /// The entry symbol is defined and large enough to hold the header that the loader reads first.

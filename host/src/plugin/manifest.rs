@@ -2,19 +2,19 @@
 
 use serde::{Deserialize, Serialize};
 use tandem_plugin_api::{
-    manifest::{API_VERSION, MOST, TARGET},
+    manifest::{API_VERSION, MOST, MOST_NAME, TARGET, is_name},
     opset::OPSET,
 };
 
 use super::error::{FileProblem, major, plain};
+use crate::json;
 
-const MAX_NAME: usize = 64;
 const MAX_SUMMARY: usize = 256;
 
 /// What a plugin says of itself.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Manifest {
-    /// The name under which configurations ask for it: letters, digits, `_`, `-` and `.`.
+    /// The name under which configurations ask for it, as [`is_name`] has it.
     pub name: String,
     /// One line of what it is.
     pub summary: String,
@@ -81,7 +81,7 @@ pub fn read(text: &[u8]) -> Result<Manifest, FileProblem> {
         return Err(bad(format!("it has {} bytes, at most {MOST} are allowed", text.len())));
     }
     // The API version comes first: another major may mean anything by the other keys.
-    let Api { api } = serde_json::from_slice(text).map_err(|e| bad(e.to_string()))?;
+    let Api { api } = json::read(text).map_err(|e| bad(e.to_string()))?;
     check_api(&api)?;
     let manifest: Manifest = serde_json::from_slice(text).map_err(|e| bad(e.to_string()))?;
     manifest.check()?;
@@ -94,9 +94,10 @@ impl Manifest {
         let bad = |what: String| FileProblem::BadManifest(plain(&what));
         let Self { name, summary, version, api, opset, about } = self;
         check_api(api)?;
-        if !is_word(name) {
+        if !is_name(name) {
             return Err(bad(format!(
-                "`name` must be 1 to {MAX_NAME} letters, digits, `_`, `-` or `.`, found {name:?}"
+                "`name` must be 1 to {MOST_NAME} letters, digits, `_`, `-` or `.`, begin with neither `-` nor `.`, and not end \
+                 with `.`, `.so`, `.gz` or `.tgz`, found {name:?}"
             )));
         }
         if summary.len() > MAX_SUMMARY || summary.chars().any(char::is_control) {
@@ -129,12 +130,7 @@ fn check_api(api: &str) -> Result<(), FileProblem> {
 
 /// Whether this may be a target triple, which is a folder's name in archives.
 pub fn is_target(text: &str) -> bool {
-    is_word(text) && !text.starts_with('.')
-}
-
-fn is_word(text: &str) -> bool {
-    let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
-    (1..=MAX_NAME).contains(&text.len()) && text.chars().all(legal)
+    is_name(text)
 }
 
 /// `MAJOR.MINOR.PATCH`, perhaps with a suffix after `-` or `+`.
@@ -175,7 +171,8 @@ mod tests {
         assert_eq!(says("1.0.0", ""), "missing field `opset` at line 1 column 58");
         assert_eq!(says("1.0.0", r#","opset":0"#), "`opset` must be 1 or more, found 0");
         assert_eq!(says("1.0.0", r#","opset":"1""#), "invalid type: string \"1\", expected u32 at line 1 column 69");
-        assert_eq!(says("1.0.0", r#","opset":1,"name":"y""#), "duplicate field `name` at line 1 column 74");
+        assert_eq!(says("1.0.0", r#","opset":1,"name":"y""#), "has the key `name` twice at line 1 column 71");
+        assert_eq!(says("1.0.0", r#","opset":1,"mood":1,"mood":2"#), "has the key `mood` twice at line 1 column 81");
         assert_eq!(says("one", ""), format!("`api` must be a version such as {API_VERSION}, found \"one\""));
         assert_eq!(says("1.0", ""), format!("`api` must be a version such as {API_VERSION}, found \"1.0\""));
     }
@@ -189,19 +186,31 @@ mod tests {
             read(text.to_string().as_bytes()).map_err(|e| e.to_string())
         };
         assert!(with("wgan-gp_2.1", "").is_ok());
-        for name in ["", "a/b", "a b", "ä", &"x".repeat(65)] {
+        for name in ["", "a/b", "a b", "ä", "-help", "...", "x.so", "x.tar.gz", &"x".repeat(65)] {
             assert!(with(name, "").unwrap_err().contains("`name` must be 1 to 64"), "{name}");
         }
         for summary in ["\u{1b}[31m", "two\nlines", &"x".repeat(257)] {
             let message = with("x", summary).unwrap_err();
             assert!(message.contains("`summary` must be one line") && !message.contains('\u{1b}'), "{message}");
         }
-        for target in ["..", "../evil", "a b"] {
+        for target in ["..", "../evil", "a b", "-x", "x."] {
             let message = manifest("1.1.0", &format!(r#","opset":1,"target":"{target}""#)).unwrap_err();
             assert!(message.contains("`target` must be a target triple such as"), "{message}");
         }
         let about = manifest("1.1.0", r#","opset":1,"authors":"A\u001b[31m""#).unwrap_err();
         assert!(about.contains("`authors` must be one line") && !about.contains('\u{1b}'), "{about}");
         assert!(with("x", &"y".repeat(5000)).unwrap_err().contains("at most 4096 are allowed"));
+    }
+
+    proptest::proptest! {
+        /// What a configuration takes for a file is no plugin's name, and what is a name stays one folder's part.
+        #[test]
+        fn a_name_can_be_asked_for(name in "[-._a-zA-Z0-9]{0,4}(\\.(so|gz|tgz|SO|a))?") {
+            if is_name(&name) {
+                assert!(!crate::plugin::is_file(&name) && !name.starts_with(['-', '.']), "{name}");
+                let parts: Vec<_> = std::path::Path::new(&name).components().collect();
+                assert!(matches!(parts[..], [std::path::Component::Normal(_)]), "{name}");
+            }
+        }
     }
 }

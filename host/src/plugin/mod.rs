@@ -17,7 +17,6 @@
 
 mod cache;
 mod child;
-mod confine;
 mod declare;
 mod error;
 mod inspect;
@@ -30,7 +29,6 @@ mod search;
 mod tests;
 
 pub use child::{COMMAND, serve};
-pub use confine::layers;
 pub use error::{FileProblem, LoadProblem, NotFound, PluginError, plain};
 pub use inspect::{Foreign, GZIP, MAX_FILE, PluginFile, inspect, inspect_bytes};
 pub use load::{LoadedPlugin, load};

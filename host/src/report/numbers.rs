@@ -1,5 +1,7 @@
 //! Numbers and texts as the page shows them.
 
+use crate::text::is_silent;
+
 /// A text inside HTML, also inside an attribute.
 pub(super) fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
@@ -10,6 +12,7 @@ pub(super) fn escape(text: &str) -> String {
             '>' => out += "&gt;",
             '"' => out += "&quot;",
             '\'' => out += "&#39;",
+            c if is_silent(c) && c != '\n' => out.extend(c.escape_unicode()),
             c => out.push(c),
         }
     }
@@ -92,6 +95,7 @@ mod tests {
 
     #[test]
     fn nothing_of_a_text_is_markup() {
+        assert_eq!(escape("a\u{202e}\u{1b}\nb"), "a\\u{202e}\\u{1b}\nb");
         assert_eq!(escape("<a href=\"x\">'&"), "&lt;a href=&quot;x&quot;&gt;&#39;&amp;");
     }
 }

@@ -13,6 +13,10 @@ use safetensors::{Dtype, SafeTensors};
 use serde_json::json;
 
 use super::{RunError, write};
+use crate::{
+    files::{self, MOST_ARRAYS},
+    text::Show as _,
+};
 
 /// Texts stored beside the arrays, in alphabetical order.
 pub type Metadata = BTreeMap<String, String>;
@@ -79,6 +83,31 @@ impl NamedArray {
     fn expected_bytes(&self) -> Option<usize> {
         self.shape.iter().try_fold(self.dtype.size(), |n, &d| n.checked_mul(d))
     }
+
+    /// How many of its numbers are NaN, and how many are infinite; none of whole numbers are.
+    pub fn not_finite(&self) -> (usize, usize) {
+        match self.dtype {
+            ArrayType::F16 => self.not_numbers::<2>(0x7c00, 0x03ff),
+            ArrayType::BF16 => self.not_numbers::<2>(0x7f80, 0x007f),
+            ArrayType::F32 => self.not_numbers::<4>(0x7f80_0000, 0x007f_ffff),
+            ArrayType::F64 => self.not_numbers::<8>(0x7ff0_0000_0000_0000, 0x000f_ffff_ffff_ffff),
+            ArrayType::BOOL | ArrayType::U8 | ArrayType::I8 | ArrayType::I16 | ArrayType::I32 | ArrayType::I64 => {
+                (0, 0)
+            }
+        }
+    }
+
+    /// By IEEE's layout: all bits of the exponent set, and of the fraction some (NaN) or none (infinity).
+    fn not_numbers<const N: usize>(&self, exponent: u64, fraction: u64) -> (usize, usize) {
+        self.data.chunks_exact(N).fold((0, 0), |(nan, infinite), number| {
+            let bits = number.iter().rev().fold(0, |bits: u64, &byte| bits << 8 | u64::from(byte));
+            match (bits & exponent == exponent, bits & fraction) {
+                (false, _) => (nan, infinite),
+                (true, 0) => (nan, infinite + 1),
+                (true, _) => (nan + 1, infinite),
+            }
+        })
+    }
 }
 
 /// Writes arrays and metadata as a safetensors file, whole or not at all. The same arguments give the same bytes.
@@ -101,7 +130,7 @@ pub(super) struct Prepared<'a> {
 }
 
 impl Prepared<'_> {
-    pub(super) fn write(&self, out: &mut impl Write) -> io::Result<()> {
+    pub(super) fn write(&self, out: &mut (impl Write + ?Sized)) -> io::Result<()> {
         out.write_all(&(self.header.len() as u64).to_le_bytes())?;
         out.write_all(&self.header)?;
         self.arrays.iter().try_for_each(|a| out.write_all(&a.data))
@@ -124,12 +153,16 @@ pub(super) fn prepare<'a>(
     for array in &arrays {
         let NamedArray { name, dtype, shape, data } = array;
         if array.expected_bytes() != Some(data.len()) {
-            return Err(unwritable(format!("array `{name}` is {dtype} {shape:?} but has {} bytes", data.len())));
+            return Err(unwritable(format!(
+                "array `{}` is {dtype} {shape:?} but has {} bytes",
+                name.shown(),
+                data.len()
+            )));
         }
         let end = start + data.len();
         let entry = json!({ "dtype": dtype.to_string(), "shape": shape, "data_offsets": [start, end] });
         if header.insert(name.clone(), entry).is_some() {
-            return Err(unwritable(format!("two arrays are called `{name}`")));
+            return Err(unwritable(format!("two arrays are called `{}`", name.shown())));
         }
         start = end;
     }
@@ -140,17 +173,22 @@ pub(super) fn prepare<'a>(
 
 /// Reads a safetensors file: its arrays by name, and its metadata.
 pub fn read_arrays(path: &Path) -> Result<(Vec<NamedArray>, Metadata), RunError> {
+    let bytes = files::read(path, MOST_ARRAYS).map_err(RunError::io("read", path))?;
+    decode_arrays(path, &bytes)
+}
+
+/// As [`read_arrays`], of a file's bytes.
+pub(super) fn decode_arrays(path: &Path, bytes: &[u8]) -> Result<(Vec<NamedArray>, Metadata), RunError> {
     let damaged = |what: String| RunError::Damaged { path: path.to_owned(), what };
-    let bytes = std::fs::read(path).map_err(RunError::io("read", path))?;
     let unreadable = |e: safetensors::SafeTensorError| {
         damaged(format!("it is {} bytes long and not a whole safetensors file: {e}", bytes.len()))
     };
-    let file = SafeTensors::deserialize(&bytes).map_err(unreadable)?;
-    let (_, header) = SafeTensors::read_metadata(&bytes).map_err(unreadable)?;
+    let file = SafeTensors::deserialize(bytes).map_err(unreadable)?;
+    let (_, header) = SafeTensors::read_metadata(bytes).map_err(unreadable)?;
     let mut arrays = Vec::with_capacity(file.len());
     for (name, view) in file.iter() {
         let dtype = ArrayType::from_stored(view.dtype()).ok_or_else(|| {
-            damaged(format!("array `{name}` has elements of type {}, which no run writes", view.dtype()))
+            damaged(format!("array `{}` has elements of type {}, which no run writes", name.shown(), view.dtype()))
         })?;
         arrays.push(NamedArray {
             name: name.to_owned(),

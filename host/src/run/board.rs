@@ -1,7 +1,6 @@
 //! A run's event files for TensorBoard: where they lie, and one for each process that trained.
 
 use std::{
-    fs,
     path::{Path, PathBuf},
     time::{SystemTime, UNIX_EPOCH},
 };
@@ -22,7 +21,7 @@ const PREFIX: &str = "events.out.tfevents.";
 impl Board {
     pub(super) fn begin(run: &Path, from: u64) -> Result<Self, RunError> {
         let folder = run.join(super::TENSORBOARD);
-        fs::create_dir_all(&folder).map_err(RunError::io("create", &folder))?;
+        write::own_folder(&folder)?;
         let path = folder.join(format!("{PREFIX}{:010}.tandem.{}", next(&folder)?, std::process::id()));
         let file = EventFile::create(&path, from).map_err(RunError::io("write", &path))?;
         Ok(Self { path, file })

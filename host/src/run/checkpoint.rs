@@ -1,17 +1,25 @@
 //! Checkpoints: one directory for each saved step, whole or not there, and the text file `latest` that names the one
-//! to go on from. What the arrays mean is the trainer's matter.
+//! to go on from. What the arrays mean is the trainer's matter; how they are read again is in `stored`.
 
 use std::{
-    fmt, fs,
-    io::{self, Write as _},
+    fmt,
+    fs::{self, File},
+    io::{self, BufWriter, Write as _},
     path::{Path, PathBuf},
+    thread,
     time::Duration,
 };
 
 use super::{
     NamedArray, RunError,
-    arrays::{self, Metadata, read_arrays},
+    arrays::{self, Metadata},
+    stored,
+    sums::{SUMS, Summing, Sums},
     write,
+};
+use crate::{
+    files::{self, MOST_TEXT},
+    text::Show as _,
 };
 
 /// The files of a checkpoint.
@@ -59,6 +67,10 @@ pub struct Checkpoint {
     pub metadata: Metadata,
     /// How long the run has trained, without evaluations. In a file of its own, so that equal weights are equal files.
     pub trained: Duration,
+    /// The configuration that led here, as `config.toml` has it; earlier versions kept none.
+    pub config: Option<String>,
+    /// What the images were, as JSON; earlier versions kept nothing.
+    pub data: Option<String>,
 }
 
 impl Checkpoint {
@@ -80,7 +92,7 @@ impl Checkpoint {
             ("definition_hash", definition_hash),
         ];
         let metadata = metadata.map(|(k, v)| (k.to_owned(), v.to_owned())).into();
-        Self { step, parts, metadata, trained: Duration::ZERO }
+        Self { step, parts, metadata, trained: Duration::ZERO, config: None, data: None }
     }
 
     /// The arrays of a part, if the checkpoint has it.
@@ -94,47 +106,91 @@ pub(super) fn name(step: u64) -> String {
     format!("step-{step}")
 }
 
-fn directory(run: &Path, step: u64) -> PathBuf {
+/// Where the checkpoint of a step lies.
+pub(super) fn directory(run: &Path, step: u64) -> PathBuf {
     run.join(super::CHECKPOINTS).join(name(step))
 }
 
 /// Writes a checkpoint, then points `latest` to it, then prunes: the `keep` newest up to this step stay, all for 0.
 pub(super) fn save(run: &Path, checkpoint: &Checkpoint, keep: usize) -> Result<(), RunError> {
+    write::own_folder(&run.join(super::CHECKPOINTS))?;
     let place = directory(run, checkpoint.step);
     let temporary = write::beside(&place);
     write_parts(&temporary, checkpoint)
         .and_then(|()| take_place(&temporary, &place).map_err(RunError::io("write", &place)))
         .inspect_err(|_| {
             // Frees the disk at once where it can; the next opening removes it otherwise.
-            let _ = fs::remove_dir_all(&temporary);
+            let _ = write::remove(&temporary);
         })?;
     write::replace(&run.join(super::LATEST), format!("{}\n", name(checkpoint.step)).as_bytes())?;
     prune(run, checkpoint.step, keep)
 }
 
 fn write_parts(temporary: &Path, checkpoint: &Checkpoint) -> Result<(), RunError> {
-    if temporary.exists() {
-        fs::remove_dir_all(temporary).map_err(RunError::io("remove the unfinished", temporary))?;
+    write::remove(temporary).map_err(RunError::io("remove the unfinished", temporary))?;
+    fs::create_dir(temporary).map_err(RunError::io("create", temporary))?;
+    let mut sums = Sums::default();
+    for ((part, _), sum) in checkpoint.parts.iter().zip(write_arrays(temporary, checkpoint)) {
+        sums.add(part.file_name(), sum?);
     }
-    fs::create_dir_all(temporary).map_err(RunError::io("create", temporary))?;
-    for (part, arrays) in &checkpoint.parts {
-        let path = temporary.join(part.file_name());
-        let file = arrays::prepare(&path, arrays, &checkpoint.metadata)?;
-        write::create(&path, |out| file.write(out)).map_err(RunError::io("write", &path))?;
+    let seconds = format!("{:.3}\n", checkpoint.trained.as_secs_f64());
+    let texts = [(SECONDS, Some(&seconds)), (CONFIG, checkpoint.config.as_ref()), (DATA, checkpoint.data.as_ref())];
+    for (name, text) in texts {
+        if let Some(text) = text {
+            sums.add(name, put(&temporary.join(name), |out| out.write_all(text.as_bytes()))?);
+        }
     }
-    let (path, seconds) = (temporary.join(SECONDS), format!("{:.3}\n", checkpoint.trained.as_secs_f64()));
-    write::create(&path, |out| out.write_all(seconds.as_bytes())).map_err(RunError::io("write", &path))?;
+    // Last: a folder with sums has all that they are of.
+    let path = temporary.join(SUMS);
+    write::create(&path, |out| out.write_all(sums.text().as_bytes())).map_err(RunError::io("write", &path))?;
     write::sync_directory(temporary).map_err(RunError::io("write", temporary))
 }
 
-/// The file that says how long the run had trained.
-const SECONDS: &str = "seconds";
-
-/// Zero where an older version of Tandem wrote the checkpoint, or the file holds no such number.
-fn trained(place: &Path) -> Duration {
-    let text = fs::read_to_string(place.join(SECONDS)).unwrap_or_default();
-    text.trim().parse().ok().and_then(|s| Duration::try_from_secs_f64(s).ok()).unwrap_or_default()
+/// Writes the parts at once, each in a thread, so that one's sum is made while another waits for the disk; gives their sums.
+fn write_arrays(temporary: &Path, checkpoint: &Checkpoint) -> Vec<Result<String, RunError>> {
+    let write = |part: Part, arrays: &[NamedArray]| {
+        let path = temporary.join(part.file_name());
+        let file = arrays::prepare(&path, arrays, &checkpoint.metadata)?;
+        put(&path, |out| file.write(out))
+    };
+    let write = &write;
+    thread::scope(|scope| {
+        let parts = checkpoint.parts.iter().map(|(part, arrays)| {
+            let work = move || write(*part, arrays);
+            // Where no thread is to be had, here and now.
+            thread::Builder::new().spawn_scoped(scope, work).map_err(|_| work())
+        });
+        let begun: Vec<_> = parts.collect();
+        let end = |work: Result<thread::ScopedJoinHandle<'_, _>, _>| match work {
+            Ok(thread) => thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+            Err(done) => done,
+        };
+        begun.into_iter().map(end).collect()
+    })
 }
+
+/// Writes a file, and says what its sum is.
+fn put(
+    path: &Path,
+    content: impl FnOnce(&mut Summing<&mut BufWriter<File>>) -> io::Result<()>,
+) -> Result<String, RunError> {
+    let mut sum = String::new();
+    let summed = |out: &mut BufWriter<File>| {
+        let mut out = Summing::new(out);
+        content(&mut out)?;
+        sum = out.sum();
+        Ok(())
+    };
+    write::create(path, summed).map_err(RunError::io("write", path))?;
+    Ok(sum)
+}
+
+/// The file that says how long the run had trained.
+pub(super) const SECONDS: &str = "seconds";
+/// The file with the configuration as it was.
+pub(super) const CONFIG: &str = "config.toml";
+/// The file that says what the images were.
+pub(super) const DATA: &str = "data.json";
 
 /// Marks, before [`write::TMP`], a checkpoint that one of the same step replaces.
 const REPLACED: &str = "old";
@@ -143,15 +199,13 @@ const REPLACED: &str = "old";
 /// earlier one, makes way first.
 fn take_place(temporary: &Path, place: &Path) -> io::Result<()> {
     let old = write::beside(&place.with_extension(REPLACED));
-    if place.exists() {
+    if write::is_there(place) {
+        write::remove(&old)?;
         fs::rename(place, &old)?;
     }
     fs::rename(temporary, place)?;
     write::sync_parent(place)?;
-    if old.exists() {
-        fs::remove_dir_all(&old)?;
-    }
-    Ok(())
+    write::remove(&old)
 }
 
 /// Puts back a checkpoint that had made way when the process ended before its successor was in place.
@@ -159,7 +213,7 @@ pub(super) fn recover(run: &Path) -> Result<(), RunError> {
     let suffix = format!(".{REPLACED}{}", write::TMP);
     for old in write::entries(&run.join(super::CHECKPOINTS))? {
         let Some(place) = old.to_str().and_then(|p| p.strip_suffix(&suffix)).map(PathBuf::from) else { continue };
-        if !place.exists() {
+        if !write::is_there(&place) {
             fs::rename(&old, &place).map_err(RunError::io("put back", &place))?;
         }
     }
@@ -170,13 +224,19 @@ fn prune(run: &Path, step: u64, keep: usize) -> Result<(), RunError> {
     let mut steps = list(run)?;
     steps.retain(|&s| s <= step);
     let surplus = if keep == 0 { 0 } else { steps.len().saturating_sub(keep) };
-    let best = best(run)?;
+    let best = match best(run) {
+        Ok(best) => best,
+        Err(error) => {
+            tracing::warn!("old checkpoints stay, as the best one might be among them: {error}");
+            return Ok(());
+        }
+    };
     for &old in steps.iter().take(surplus).filter(|&&old| Some(old) != best) {
         let place = directory(run, old);
         // Out of the list in one move, so that no reader takes a half-removed one for whole.
         let temporary = write::beside(&place);
         fs::rename(&place, &temporary)
-            .and_then(|()| fs::remove_dir_all(&temporary))
+            .and_then(|()| write::remove(&temporary))
             .map_err(RunError::io("remove the old checkpoint", &place))?;
     }
     Ok(())
@@ -195,12 +255,24 @@ pub(super) fn list(run: &Path) -> Result<Vec<u64>, RunError> {
 /// The step that `latest` names, or the highest there is if that one is gone.
 pub(super) fn latest(run: &Path) -> Result<Option<u64>, RunError> {
     let steps = list(run)?;
-    Ok(named(&run.join(super::LATEST), &steps)?.or_else(|| steps.last().copied()))
+    Ok(named(run, super::LATEST)?.filter(|step| steps.contains(step)).or_else(|| steps.last().copied()))
+}
+
+/// Tells of a checkpoint that `latest` names and that is not there.
+pub(super) fn tell_lost(run: &Path) -> Result<(), RunError> {
+    let steps = list(run)?;
+    if let Some(step) = named(run, super::LATEST)?.filter(|step| !steps.contains(step)) {
+        let instead =
+            steps.last().map_or_else(|| "the run begins again".into(), |&step| format!("{} is taken", name(step)));
+        tracing::warn!("{} names {}, which is not there; {instead}", run.join(super::LATEST).shown(), name(step));
+    }
+    Ok(())
 }
 
 /// The step that `best` names, if that checkpoint is there.
 pub(super) fn best(run: &Path) -> Result<Option<u64>, RunError> {
-    named(&run.join(super::BEST), &list(run)?)
+    let steps = list(run)?;
+    Ok(named(run, super::BEST)?.filter(|step| steps.contains(step)))
 }
 
 pub(super) fn mark_best(run: &Path, step: Option<u64>) -> Result<(), RunError> {
@@ -214,50 +286,27 @@ pub(super) fn mark_best(run: &Path, step: Option<u64>) -> Result<(), RunError> {
     }
 }
 
-/// The one of `steps` that the file names.
-fn named(path: &Path, steps: &[u64]) -> Result<Option<u64>, RunError> {
-    let text = match fs::read_to_string(path) {
-        Ok(text) => text,
-        Err(e) if e.kind() == io::ErrorKind::NotFound => String::new(),
-        Err(e) => return Err(RunError::io("read", path)(e)),
+/// The step that the file `latest` or `best` names; `None` where there is no such file.
+fn named(run: &Path, file: &str) -> Result<Option<u64>, RunError> {
+    let path = run.join(file);
+    let found = match files::read(&path, MOST_TEXT) {
+        Ok(text) => String::from_utf8_lossy(&text).into_owned(),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(e) => return Err(RunError::io("read", &path)(e)),
     };
-    let step = text.trim().strip_prefix("step-").and_then(|n| n.parse().ok());
-    Ok(step.filter(|step| steps.contains(step)))
-}
-
-/// One part of a checkpoint with its metadata; `None` if the checkpoint has no such part.
-pub(super) fn load_part(run: &Path, step: u64, part: Part) -> Result<Option<(Vec<NamedArray>, Metadata)>, RunError> {
-    let place = directory(run, step);
-    if !place.is_dir() {
-        return Err(RunError::NoCheckpoint { path: run.to_owned(), step, found: list(run)? });
-    }
-    let path = place.join(part.file_name());
-    match read_arrays(&path) {
-        Err(RunError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => Ok(None),
-        other => other.map(Some),
-    }
-}
-
-/// A whole checkpoint. Only the moving average may be absent.
-pub(super) fn load(run: &Path, step: u64) -> Result<Checkpoint, RunError> {
-    let (mut parts, mut metadata) = (Vec::new(), Metadata::new());
-    for part in Part::ALL {
-        match load_part(run, step, part)? {
-            Some((arrays, found)) => {
-                parts.push((part, arrays));
-                metadata = found;
-            }
-            None if part == Part::GeneratorEma => {}
-            None => {
-                let what = format!("it has no {part}");
-                return Err(RunError::Damaged { path: directory(run, step), what });
-            }
+    match found.trim().strip_prefix("step-").and_then(|n| n.parse().ok()) {
+        Some(step) => Ok(Some(step)),
+        None => {
+            let found = found.trim();
+            let newest = stored::newest_whole(run, None).map_or_else(
+                || "there is no whole checkpoint".into(),
+                |s| format!("the newest whole one is {}", name(s)),
+            );
+            let what = format!(
+                "it holds `{}`, expected the name of a checkpoint, such as step-500, which you can write into it; {newest}",
+                found.shown()
+            );
+            Err(RunError::Damaged { path, what })
         }
     }
-    if metadata.get("step") != Some(&step.to_string()) {
-        let found = metadata.get("step").map_or("no step", String::as_str);
-        let what = format!("its files are of step {found}, expected {step}");
-        return Err(RunError::Damaged { path: directory(run, step), what });
-    }
-    Ok(Checkpoint { step, parts, metadata, trained: trained(&directory(run, step)) })
 }

@@ -35,7 +35,7 @@ pub enum RunError {
         latest: Option<u64>,
     },
     /// The directory for a new run holds something that is no run.
-    #[error("{} is not empty and holds no run (found `{found}`); choose another directory with `--out`", path.shown())]
+    #[error("{} is not empty and holds no run (found `{}`); choose another directory with `--out`", path.shown(), found.shown())]
     NotEmpty {
         /// The directory.
         path: PathBuf,
@@ -94,6 +94,24 @@ pub enum RunError {
         /// What was expected and found.
         what: String,
     },
+    /// A file is not the one that a checkpoint was trained with.
+    #[error("{} is not what {} was trained with: {what}", path.shown(), super::checkpoint::name(*step))]
+    Edited {
+        /// The file.
+        path: PathBuf,
+        /// The checkpoint's step.
+        step: u64,
+        /// What differs, and what to do.
+        what: String,
+    },
+    /// A link where a file or folder of the run's own belongs.
+    #[error("{} is a link{}; nothing of a run is written or removed through links: put what it names in its place, or remove it (the whole run directory may be a link)", path.shown(), target_text(target.as_ref()))]
+    Link {
+        /// The link.
+        path: PathBuf,
+        /// What it names, if that could be read.
+        target: Option<PathBuf>,
+    },
     /// Arrays that cannot be written.
     #[error("cannot write {}: {what}", path.shown())]
     Unwritable {
@@ -116,7 +134,7 @@ pub struct Safe {
 
 impl RunError {
     /// For `map_err`: this operation on this path failed.
-    pub(super) fn io(operation: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+    pub(crate) fn io(operation: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
         move |source| Self::Io { operation, path, source, safe: None }
     }
@@ -141,11 +159,15 @@ fn checkpoint_text(latest: Option<u64>) -> String {
     )
 }
 
+fn target_text(target: Option<&PathBuf>) -> String {
+    target.map_or_else(String::new, |target| format!(" to {}", target.shown()))
+}
+
 fn holder_text(holder: Option<u32>) -> String {
     holder.map_or_else(|| "another process".into(), |pid| format!("process {pid}"))
 }
 
-fn differences_text(differences: &[Difference]) -> String {
+pub(super) fn differences_text(differences: &[Difference]) -> String {
     differences.iter().fold(String::new(), |text, d| text + "\n  " + &d.to_string())
 }
 

@@ -11,11 +11,13 @@ use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
 use tempfile::TempDir;
 
 use super::{RunError, write};
+use crate::work::{self, Held};
 
 /// Writes a folder of these files, whole or not at all. One that is there changes places with it at once and is removed.
 pub fn write_folder(path: &Path, files: &[(&str, &[u8])]) -> Result<(), RunError> {
     // Without a slash at the end, which would put the unfinished one inside.
     let path: &Path = &path.components().collect::<PathBuf>();
+    let _whole = work::hold(Held::WRITES);
     let parent = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     fs::create_dir_all(parent).map_err(RunError::io("create", parent))?;
     // A name that nothing has; from here on, whatever fails, it is removed and nothing else.

@@ -4,10 +4,11 @@
 use std::{
     fs::{File, OpenOptions, TryLockError},
     io::{Read, Write},
+    os::unix::fs::{MetadataExt as _, OpenOptionsExt as _},
     path::Path,
 };
 
-use super::RunError;
+use super::{RunError, write};
 
 /// Held while a process trains; dropping it lets go.
 #[derive(Debug)]
@@ -26,11 +27,13 @@ impl Lock {
     /// Takes the lock of a run directory, or says who has it.
     pub(super) fn take(directory: &Path) -> Result<Self, RunError> {
         let path = directory.join(super::LOCK);
+        write::own(&path)?;
         let mut file = OpenOptions::new()
             .read(true)
             .write(true)
             .create(true)
             .truncate(false)
+            .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK)
             .open(&path)
             .map_err(RunError::io("open the lock file", &path))?;
         match file.try_lock() {
@@ -40,9 +43,16 @@ impl Lock {
             }
             Err(TryLockError::Error(e)) => return Err(RunError::io("lock", &path)(e)),
         }
-        file.set_len(0)
-            .and_then(|()| writeln!(file, "{}", std::process::id()))
-            .map_err(RunError::io("write", &path))?;
+        let found = file.metadata().map_err(RunError::io("read", &path))?;
+        if !found.is_file() {
+            return Err(RunError::Damaged { path, what: "it is no file; move it away".into() });
+        }
+        // Under another name it may be anybody's: held, but not written to.
+        if found.nlink() == 1 {
+            file.set_len(0)
+                .and_then(|()| writeln!(file, "{}", std::process::id()))
+                .map_err(RunError::io("write", &path))?;
+        }
         Ok(Self { file })
     }
 }
@@ -50,6 +60,6 @@ impl Lock {
 /// The process that wrote its id into the lock file. It may not have got there yet.
 fn holder(file: &mut File) -> Option<u32> {
     let mut text = String::new();
-    file.read_to_string(&mut text).ok()?;
+    file.take(32).read_to_string(&mut text).ok()?;
     text.trim().parse().ok()
 }

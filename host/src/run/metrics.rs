@@ -2,7 +2,7 @@
 //! measured is the trainer's matter.
 
 use std::{
-    fs::{self, File, OpenOptions},
+    fs::File,
     io::{self, Write},
     path::{Path, PathBuf},
 };
@@ -10,6 +10,10 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use super::{RunError, write};
+use crate::{
+    files::{self, MOST_ARRAYS},
+    text::Show as _,
+};
 
 /// Appends to one of the two files.
 #[derive(Debug)]
@@ -33,8 +37,14 @@ struct StepOnly {
 impl Metrics {
     pub(super) fn open(run: &Path, file: &str) -> Result<Self, RunError> {
         let path = run.join(file);
-        let file = OpenOptions::new().create(true).append(true).open(&path).map_err(RunError::io("open", &path))?;
+        let file = write::append(&path)?;
         Ok(Self { path, file })
+    }
+
+    /// Over a file that is open.
+    #[cfg(test)]
+    pub(super) const fn over(path: PathBuf, file: File) -> Self {
+        Self { path, file }
     }
 
     /// Adds a line in one write, so that a reader sees whole lines. `record` must serialise as a struct or map.
@@ -59,6 +69,7 @@ impl Metrics {
 /// Adds a line to a small file of JSON lines; half a line at its end, as a crash leaves it, is dropped.
 pub(super) fn append_to(path: &Path, record: &impl Serialize) -> Result<(), RunError> {
     let unwritable = |e: serde_json::Error| RunError::Unwritable { path: path.to_owned(), what: e.to_string() };
+    write::own(path)?;
     let mut text = content(path)?;
     text.truncate(text.iter().rposition(|&b| b == b'\n').map_or(0, |at| at + 1));
     text.extend(serde_json::to_vec(record).map_err(unwritable)?);
@@ -66,31 +77,54 @@ pub(super) fn append_to(path: &Path, record: &impl Serialize) -> Result<(), RunE
     write::replace(path, &text)
 }
 
-/// Drops the lines after this step, and what a crash left unreadable, so that the resumed run writes no line twice.
+/// Drops the lines after this step, and what a crash left unreadable, so that the resumed run writes no line twice. Whole lines
+/// that cannot be read were damaged: they go, too, and it is told; the others stay.
 pub(super) fn rewind(run: &Path, file: &str, step: u64) -> Result<(), RunError> {
     let path = run.join(file);
+    write::own(&path)?;
     let text = content(&path)?;
-    let stays = |line: &[u8]| {
-        line.ends_with(b"\n") && serde_json::from_slice::<StepOnly>(line).is_ok_and(|found| found.step <= step)
-    };
-    let kept: Vec<u8> = text.split_inclusive(|&b| b == b'\n').filter(|line| stays(line)).flatten().copied().collect();
+    let mut kept = Vec::with_capacity(text.len());
+    for (at, line) in text.split_inclusive(|&b| b == b'\n').enumerate().filter(|(_, line)| line.ends_with(b"\n")) {
+        match serde_json::from_slice::<StepOnly>(line) {
+            Ok(found) if found.step <= step => kept.extend_from_slice(line),
+            Ok(_) => {}
+            Err(error) => tell(&path, at, &error, "it is dropped"),
+        }
+    }
     if kept == text { Ok(()) } else { write::replace(&path, &kept) }
 }
 
 /// Every whole line of a file of JSON lines; none where there is no file.
 pub(super) fn read(path: &Path) -> Result<Vec<serde_json::Value>, RunError> {
     let text = content(path)?;
-    let lines = text.split_inclusive(|&b| b == b'\n').enumerate().filter(|(_, line)| line.ends_with(b"\n"));
-    lines
-        .map(|(at, line)| {
-            serde_json::from_slice(line)
-                .map_err(|e| RunError::Damaged { path: path.to_owned(), what: format!("line {}: {e}", at + 1) })
-        })
-        .collect()
+    let whole = text.split_inclusive(|&b| b == b'\n').enumerate().filter(|(_, line)| line.ends_with(b"\n"));
+    let damaged = |at: usize, error: &serde_json::Error| {
+        let what = format!("line {}: {error}; without that line the others can be read", at + 1);
+        RunError::Damaged { path: path.to_owned(), what }
+    };
+    whole.map(|(at, line)| serde_json::from_slice(line).map_err(|error| damaged(at, &error))).collect()
+}
+
+/// As [`read`], for what must not fail by one line: those that are no `T` are told and left out.
+pub(super) fn readable<T: serde::de::DeserializeOwned>(path: &Path) -> Result<Vec<T>, RunError> {
+    let text = content(path)?;
+    let whole = text.split_inclusive(|&b| b == b'\n').enumerate().filter(|(_, line)| line.ends_with(b"\n"));
+    let one = |(at, line): (usize, &[u8])| {
+        serde_json::from_slice(line).inspect_err(|error| tell(path, at, error, "it is left out")).ok()
+    };
+    Ok(whole.filter_map(one).collect())
+}
+
+fn tell(path: &Path, at: usize, error: &serde_json::Error, what: &str) {
+    tracing::warn!(
+        "{} is damaged: line {} cannot be read ({error}); {what}, the other lines count",
+        path.shown(),
+        at + 1
+    );
 }
 
 fn content(path: &Path) -> Result<Vec<u8>, RunError> {
-    match fs::read(path) {
+    match files::read(path, MOST_ARRAYS) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
         other => other.map_err(RunError::io("read", path)),
     }

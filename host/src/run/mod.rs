@@ -9,6 +9,9 @@ mod error;
 mod folder;
 mod lock;
 mod metrics;
+mod origin;
+mod stored;
+mod sums;
 mod training;
 mod write;
 
@@ -16,7 +19,8 @@ mod write;
 mod tests;
 
 use std::{
-    fs,
+    fs::File,
+    io,
     path::{Path, PathBuf},
 };
 
@@ -27,13 +31,29 @@ pub use board::Board;
 pub use checkpoint::{Checkpoint, Part};
 pub use error::{RunError, Safe};
 pub use folder::write_folder;
-pub use training::TrainingRun;
+pub use training::{Resuming, TrainingRun};
 
-use crate::config::Config;
+use crate::{
+    config::Config,
+    files::{self, MOST_ARRAYS, MOST_TEXT},
+};
 
 /// Replaces or creates a file outside a run directory in the same way as those in it: whole or not at all.
 pub fn replace(path: &Path, content: &[u8]) -> Result<(), RunError> {
     write::replace(path, content)
+}
+
+/// A new file in the place of whatever file or link is there: what a link names is not written to.
+///
+/// # Errors
+/// What the system says.
+pub fn begin_file(path: &Path) -> io::Result<File> {
+    write::begin(path)
+}
+
+/// Makes sure that a folder that others may have described is there, and no link to another.
+pub fn own_folder(path: &Path) -> Result<(), RunError> {
+    write::own_folder(path)
 }
 
 /// A folder of runs that this process alone works on, until this is dropped.
@@ -107,11 +127,10 @@ impl RunDir {
         TrainingRun::create(path, config, definition, plugin)
     }
 
-    /// Opens a run to go on with it as `config` says: refuses a config that would train something else, removes what a
-    /// crash left unfinished, takes `metrics.jsonl` and `evaluations.jsonl` back to the latest checkpoint (to nothing when there is none), and
-    /// records the config where it differs in what may.
-    pub fn open_for_resume(path: &Path, config: &Config) -> Result<TrainingRun, RunError> {
-        TrainingRun::resume(path, config)
+    /// Opens a run to go on with it as `config` says: refuses a config that would train something else, and removes what a
+    /// crash left unfinished. Nothing else is changed before [`Resuming::begin`].
+    pub fn open_for_resume(path: &Path, config: &Config) -> Result<Resuming, RunError> {
+        Resuming::open(path, config)
     }
 
     /// Opens a run to read from it.
@@ -139,13 +158,13 @@ impl RunDir {
     /// The definition as JSON.
     pub fn definition(&self) -> Result<String, RunError> {
         let path = self.path.join(DEFINITION);
-        fs::read_to_string(&path).map_err(RunError::io("read", &path))
+        files::read_text(&path, MOST_TEXT).map_err(RunError::io("read", &path))
     }
 
     /// Which plugin declared the definition.
     pub fn plugin(&self) -> Result<PluginRecord, RunError> {
         let path = self.path.join(PLUGIN);
-        let text = fs::read_to_string(&path).map_err(RunError::io("read", &path))?;
+        let text = files::read_text(&path, MOST_TEXT).map_err(RunError::io("read", &path))?;
         serde_json::from_str(&text).map_err(|e| RunError::Damaged { path, what: e.to_string() })
     }
 
@@ -166,12 +185,27 @@ impl RunDir {
 
     /// A whole checkpoint.
     pub fn load_checkpoint(&self, step: u64) -> Result<Checkpoint, RunError> {
-        checkpoint::load(&self.path, step)
+        stored::load(&self.path, step)
     }
 
     /// One part of a checkpoint with its metadata; `None` if the checkpoint has no such part.
     pub fn load_part(&self, step: u64, part: Part) -> Result<Option<(Vec<NamedArray>, Metadata)>, RunError> {
-        checkpoint::load_part(&self.path, step, part)
+        stored::load_part(&self.path, step, part)
+    }
+
+    /// Refuses a `definition.json` that is not the one that these weights of a checkpoint were trained with.
+    pub fn check_definition(&self, step: u64, metadata: &Metadata) -> Result<(), RunError> {
+        origin::check_definition(self, step, metadata)
+    }
+
+    /// Refuses a `config.toml` that differs from the one that led to a checkpoint in what shapes its weights.
+    pub fn check_config(&self, step: u64, metadata: &Metadata) -> Result<(), RunError> {
+        origin::check_config(self, step, metadata)
+    }
+
+    /// The error for a part of a checkpoint that is not what it should be: `what` says why.
+    pub fn damaged(&self, step: u64, part: Part, what: String) -> RunError {
+        stored::damaged(&self.path, step, part, what)
     }
 
     /// The lines of `metrics.jsonl` so far, whole ones only; nothing before the first.
@@ -202,7 +236,7 @@ impl RunDir {
 
     /// The bytes of one of [`Self::samples`].
     pub fn read_sample(&self, path: &Path) -> Result<Vec<u8>, RunError> {
-        fs::read(path).map_err(RunError::io("read", path))
+        files::read(path, MOST_ARRAYS).map_err(RunError::io("read", path))
     }
 
     /// Which process trains here now, if any: its id where that can be told.

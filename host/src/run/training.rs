@@ -1,7 +1,7 @@
 //! A run directory held for training: the only hand that writes in it. Reading one needs no more than [`RunDir`].
 
 use std::{
-    fs::{self, File, OpenOptions},
+    fs::{self, File},
     ops::Deref,
     path::{Path, PathBuf},
 };
@@ -33,8 +33,84 @@ impl Deref for TrainingRun {
     }
 }
 
+/// The folders of every run.
+const FOLDERS: [&str; 2] = [super::CHECKPOINTS, super::SAMPLES];
+
+/// What is written into while a run goes on; everything else is written beside its place and renamed.
+const OPEN: [&str; 7] = [
+    super::CHECKPOINTS,
+    super::SAMPLES,
+    super::TENSORBOARD,
+    super::METRICS,
+    super::EVALUATIONS,
+    super::SESSIONS,
+    super::LOG,
+];
+
 /// What creating a run leaves behind when it is cut short; all of it is written anew.
 const BEGUN: [&str; 4] = [super::LOCK, super::DEFINITION, super::PLUGIN, super::LOG];
+
+/// A run that this process alone may go on with, and of which nothing is lost yet: whether it may is asked before
+/// [`Self::begin`]. What can be read of any run, it has too.
+#[derive(Debug)]
+pub struct Resuming {
+    run: RunDir,
+    lock: Lock,
+    config: Config,
+    latest: u64,
+}
+
+impl Deref for Resuming {
+    type Target = RunDir;
+
+    fn deref(&self) -> &RunDir {
+        &self.run
+    }
+}
+
+impl Resuming {
+    pub(super) fn open(path: &Path, config: &Config) -> Result<Self, RunError> {
+        let run = RunDir::open(path)?;
+        let lock = Lock::take(path)?;
+        let differences = run.config()?.diff_for_resume(config)?;
+        if !differences.is_empty() {
+            return Err(RunError::Changed { path: path.to_owned(), differences });
+        }
+        // Before anything is written, or removed below them.
+        refuse_links(path)?;
+        checkpoint::recover(path)?;
+        write::remove_leftovers(path)?;
+        for folder in FOLDERS {
+            write::own_folder(&path.join(folder))?;
+            write::remove_leftovers(&path.join(folder))?;
+        }
+        checkpoint::tell_lost(path)?;
+        let latest = run.latest()?.unwrap_or(0);
+        if latest > config.steps {
+            return Err(RunError::Beyond { path: path.to_owned(), latest, steps: config.steps });
+        }
+        Ok(Self { run, lock, config: config.clone(), latest })
+    }
+
+    /// Takes `metrics.jsonl` and `evaluations.jsonl` back to the latest checkpoint (to nothing when there is none), and records
+    /// the config where it differs in what may.
+    ///
+    /// # Errors
+    /// A file cannot be written.
+    pub fn begin(self) -> Result<TrainingRun, RunError> {
+        let Self { run, lock, config, latest } = self;
+        for file in [super::METRICS, super::EVALUATIONS] {
+            metrics::rewind(run.path(), file, latest)?;
+        }
+        let then = run.config()?;
+        // A run that is to stop earlier this time is still the longer one: whoever goes on without a word finds it so.
+        let now = Config { steps: config.steps.max(then.steps), ..config };
+        if then != now {
+            write::replace(&run.path().join(super::CONFIG), now.to_toml()?.as_bytes())?;
+        }
+        TrainingRun::hold(run, lock)
+    }
+}
 
 impl TrainingRun {
     pub(super) fn create(
@@ -48,42 +124,16 @@ impl TrainingRun {
         let lock = Lock::take(path)?;
         // Again, now that nobody else can begin a run here.
         refuse_foreign(path)?;
+        refuse_links(path)?;
         write::remove_leftovers(path)?;
-        for directory in [super::CHECKPOINTS, super::SAMPLES] {
-            let directory = path.join(directory);
-            fs::create_dir_all(&directory).map_err(RunError::io("create", &directory))?;
+        for folder in FOLDERS {
+            write::own_folder(&path.join(folder))?;
         }
         write::replace(&path.join(super::DEFINITION), definition.as_bytes())?;
         write::replace(&path.join(super::PLUGIN), plugin.to_json().as_bytes())?;
         // Last: a directory with a config is a run.
         write::replace(&path.join(super::CONFIG), config.to_toml()?.as_bytes())?;
         Self::hold(RunDir::open(path)?, lock)
-    }
-
-    pub(super) fn resume(path: &Path, config: &Config) -> Result<Self, RunError> {
-        let run = RunDir::open(path)?;
-        let lock = Lock::take(path)?;
-        let then = run.config()?;
-        let differences = then.diff_for_resume(config)?;
-        if !differences.is_empty() {
-            return Err(RunError::Changed { path: path.to_owned(), differences });
-        }
-        let checkpoints = path.join(super::CHECKPOINTS);
-        checkpoint::recover(path)?;
-        for directory in [path, &checkpoints, &path.join(super::SAMPLES)] {
-            write::remove_leftovers(directory)?;
-        }
-        let latest = run.latest()?.unwrap_or(0);
-        if latest > config.steps {
-            return Err(RunError::Beyond { path: path.to_owned(), latest, steps: config.steps });
-        }
-        for file in [super::METRICS, super::EVALUATIONS] {
-            metrics::rewind(path, file, latest)?;
-        }
-        if then != *config {
-            write::replace(&path.join(super::CONFIG), config.to_toml()?.as_bytes())?;
-        }
-        Self::hold(run, lock)
     }
 
     fn hold(run: RunDir, lock: Lock) -> Result<Self, RunError> {
@@ -113,6 +163,16 @@ impl TrainingRun {
         appended.map_err(|e| self.with_safe(e))
     }
 
+    /// The lines of `metrics.jsonl` so far that can be read; it is told which cannot.
+    pub fn readable_metrics(&self) -> Result<Vec<serde_json::Value>, RunError> {
+        metrics::readable(&self.path().join(super::METRICS))
+    }
+
+    /// The lines of `evaluations.jsonl` so far that can be read as a `T`; it is told which cannot.
+    pub fn readable_evaluations<T: serde::de::DeserializeOwned>(&self) -> Result<Vec<T>, RunError> {
+        metrics::readable(&self.path().join(super::EVALUATIONS))
+    }
+
     /// Names the checkpoint that is best, or that none is.
     pub fn mark_best(&self, step: Option<u64>) -> Result<(), RunError> {
         checkpoint::mark_best(self.path(), step).map_err(|e| self.with_safe(e))
@@ -120,6 +180,8 @@ impl TrainingRun {
 
     /// Writes a sample grid as `samples/step-00000250.png` and says where it is.
     pub fn write_sample(&self, step: u64, png: &[u8]) -> Result<PathBuf, RunError> {
+        // It may have been removed to make room.
+        write::own_folder(&self.path().join(super::SAMPLES)).map_err(|e| self.with_safe(e))?;
         self.write_image(&Path::new(super::SAMPLES).join(format!("step-{step:08}.png")), png)
     }
 
@@ -147,8 +209,7 @@ impl TrainingRun {
 
     /// The file `log`, to append to.
     pub fn log_file(&self) -> Result<File, RunError> {
-        let path = self.path().join(super::LOG);
-        OpenOptions::new().create(true).append(true).open(&path).map_err(RunError::io("open", &path))
+        write::append(&self.path().join(super::LOG))
     }
 
     fn with_safe(&self, error: RunError) -> RunError {
@@ -157,10 +218,15 @@ impl TrainingRun {
     }
 }
 
+/// Refuses a run that would write or remove elsewhere.
+fn refuse_links(path: &Path) -> Result<(), RunError> {
+    OPEN.iter().try_for_each(|name| write::own(&path.join(name)).map(drop))
+}
+
 /// Refuses a directory that a new run must not write to: another run, or something else's files.
 pub(super) fn refuse_foreign(path: &Path) -> Result<(), RunError> {
     if path.join(super::CONFIG).exists() {
-        return Err(RunError::Exists { path: path.to_owned(), latest: checkpoint::latest(path)? });
+        return Err(RunError::Exists { path: path.to_owned(), latest: checkpoint::latest(path).unwrap_or(None) });
     }
     let name = |p: &PathBuf| p.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
     let ours = |p: &PathBuf| {

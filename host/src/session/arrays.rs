@@ -3,7 +3,10 @@
 use tch::{Device, Kind, Tensor};
 
 use super::SessionError;
-use crate::run::{ArrayType, NamedArray};
+use crate::{
+    run::{ArrayType, NamedArray},
+    text::Show as _,
+};
 
 /// The kinds that a checkpoint can hold.
 const KINDS: &[(Kind, ArrayType)] = &[
@@ -20,7 +23,10 @@ pub fn to_array(name: impl Into<String>, tensor: &Tensor) -> Result<NamedArray, 
     let name = name.into();
     let kind = tensor.f_kind()?;
     let Some((_, dtype)) = KINDS.iter().find(|(k, _)| *k == kind) else {
-        return Err(SessionError::Stored(format!("tensor `{name}` is of kind {kind:?}, which no file here holds")));
+        return Err(SessionError::Stored(format!(
+            "tensor `{}` is of kind {kind:?}, which no file here holds",
+            name.shown()
+        )));
     };
     let tensor = tensor.f_detach()?.f_to_device(Device::Cpu)?.f_contiguous()?;
     let mut data = vec![0; tensor.numel() * dtype.size()];
@@ -32,7 +38,10 @@ pub fn to_array(name: impl Into<String>, tensor: &Tensor) -> Result<NamedArray, 
 /// An array's values as a tensor on the CPU.
 pub(super) fn to_tensor(array: &NamedArray) -> Result<Tensor, SessionError> {
     let Some((kind, _)) = KINDS.iter().find(|(_, d)| *d == array.dtype) else {
-        return Err(SessionError::Stored(format!("array `{}` is of a type that no tensor here has", array.name)));
+        return Err(SessionError::Stored(format!(
+            "array `{}` is of a type that no tensor here has",
+            array.name.shown()
+        )));
     };
     let shape: Vec<i64> = array.shape.iter().map(|&n| n as i64).collect();
     Ok(Tensor::f_from_data_size(&array.data, &shape, *kind)?)

@@ -130,7 +130,7 @@ pub fn bench(
     prepared: Prepared,
     plan: Plan,
     device: Device,
-    mut after_round: impl FnMut(u64),
+    mut after_round: impl FnMut(u64) -> Result<(), SessionError>,
 ) -> Result<Vec<Measured>, SessionError> {
     let config = prepared.config().clone();
     set_up(&config, device)?;
@@ -147,7 +147,7 @@ pub fn bench(
             let seconds = contestant.turn(&mut batches, steps)?;
             contestant.seconds.push(seconds);
         }
-        after_round(round);
+        after_round(round)?;
     }
     for contestant in &mut contestants {
         contestant.profile(&mut batches, steps)?;

@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::{Progress, SessionError};
 use crate::{
     config::Config,
+    export::block,
     metrics::Figure,
     run::{Board, TrainingRun},
 };
@@ -33,7 +34,7 @@ pub(super) fn begin(run: &TrainingRun, config: &Config, step: u64) -> Result<Opt
     }
     // The first grid is of step 0; a run that goes on repeats nothing of its checkpoint's step.
     let mut board = run.board(if step == 0 { 0 } else { step + 1 })?;
-    let text = format!("```toml\n{}```\n", config.to_toml()?);
+    let text = block("toml", &config.to_toml()?);
     board.add(|file| file.text(step, "config", &text))?;
     Ok(Some(board))
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use crate::{
     config::ConfigError, data::DataError, export::ExportError, image::ImageError, metrics::MetricsError,
     network::NetworkError, plugin::PluginError, run::RunError, share::ShareError, text::Show as _, train::TrainError,
+    work::Interrupted,
 };
 
 /// An error of a whole run.
@@ -113,9 +114,32 @@ pub enum SessionError {
     /// What cannot be drawn from this generator.
     #[error("cannot sample: {0}")]
     Sample(String),
+    /// An option of a kind that no plugin takes.
+    #[error("{0}")]
+    Option(String),
+    /// Somebody asked for the end.
+    #[error("interrupted")]
+    Interrupted(#[from] Interrupted),
     /// A stored definition or checkpoint is not what this run needs.
     #[error("{0}")]
     Stored(String),
+    /// The images at hand are not those that a run was trained with.
+    #[error(
+        "the images are not those that led to {place}:{}\n({}{}) put them back as they were, begin a new run with another --out, or go on all the same with `--set data.may_change=true`",
+        list(differences),
+        places(sources),
+        version(versions)
+    )]
+    OtherData {
+        /// The checkpoint.
+        place: String,
+        /// What differs.
+        differences: Vec<String>,
+        /// Where the images were from, and are from now.
+        sources: [String; 2],
+        /// The version of Tandem that read them then, and this one.
+        versions: [String; 2],
+    },
     /// A file outside the run directory could not be written.
     #[error("cannot write {path}: {source}", path = path.shown())]
     Write {
@@ -124,6 +148,19 @@ pub enum SessionError {
         /// The system's error.
         source: std::io::Error,
     },
+}
+
+fn list(differences: &[String]) -> String {
+    differences.iter().fold(String::new(), |text, one| text + "\n  " + one)
+}
+
+fn places([then, now]: &[String; 2]) -> String {
+    if then == now { now.shown().to_string() } else { format!("then: {}; now: {}", then.shown(), now.shown()) }
+}
+
+/// A decoder may have changed between two versions.
+fn version([then, now]: &[String; 2]) -> String {
+    if then == now { String::new() } else { format!("; then read by tandem {}, this is {now}", then.shown()) }
 }
 
 impl SessionError {
@@ -135,6 +172,8 @@ impl SessionError {
                 | Self::Plugin(_)
                 | Self::Share(_)
                 | Self::Sample(_)
+                | Self::OtherData { .. }
+                | Self::Option(_)
                 | Self::NoGraphs
                 | Self::Device { .. }
                 | Self::Precision { .. }
@@ -156,6 +195,7 @@ impl SessionError {
                         | ExportError::Misfit { .. }
                         | ExportError::Values { .. }
                         | ExportError::Pickled { .. }
+                        | ExportError::NoStateDict { .. }
                 )
         ) || matches!(
             self,

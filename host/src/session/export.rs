@@ -53,6 +53,8 @@ pub fn export(run: &RunDir, asked: &Export<'_>, out: &Path) -> Result<u64, Sessi
         Target::Generator => stored(run, asked.step, asked.weights)?,
         Target::Discriminator => super::sample::discriminator(run, asked.step)?,
     };
+    // The card says how the weights were trained.
+    run.check_config(stored.step, &stored.metadata)?;
     let config = run.config()?.without_folders()?;
     let origin = run.path().join("checkpoints").join(format!("step-{}", stored.step)).join(stored.part.file_name());
     let network = asked.target.of(&gan);

@@ -3,9 +3,33 @@
 use std::{error::Error, fs};
 
 use super::SessionError;
+use crate::exhausted::ADVICE;
 
-/// What the CPU's and CUDA's allocators, oneDNN and the C++ library say.
-const WORDS: [&str; 4] = ["can't allocate memory", "out of memory", "could not create a memory", "bad_alloc"];
+/// What the CPU's and CUDA's allocators, oneDNN, the C++ library, the system (`ENOMEM`), Rust's collections and threads that
+/// found no room for their stacks say.
+const WORDS: [&str; 9] = [
+    "can't allocate memory",
+    "annot allocate memory",
+    "out of memory",
+    "could not create a memory",
+    // oneDNN has a primitive for every convolution; what it lacks is room for its code.
+    "could not create a primitive",
+    "bad_alloc",
+    "memory allocation failed",
+    "Resource temporarily unavailable",
+    "failed to spawn thread",
+];
+
+/// What is said of an error of any command that is one about memory; `None` if it is another, or says it already.
+pub fn out_of_memory(error: &str) -> Option<String> {
+    if error.contains(ADVICE) || error.starts_with("out of memory: ") {
+        return None;
+    }
+    let at = WORDS.iter().filter_map(|words| error.find(words)).min()?;
+    // What an error about something else advises is not what helps here.
+    let end = error[at..].find("; ").map_or(error.len(), |i| at + i);
+    Some(format!("out of memory: {}; {}; {ADVICE}", first_sentence(&error[..end]), peak()))
+}
 
 /// `error` as one about memory, or `None` if it is another. `safe` says which checkpoint is still good.
 pub(super) fn explain(error: &dyn Error, batch_size: usize, safe: impl FnOnce() -> String) -> Option<SessionError> {
@@ -37,6 +61,22 @@ mod tests {
     use tch::{Device, Kind, Tensor};
 
     use super::*;
+
+    #[test]
+    fn every_commands_error_about_memory_is_told_as_that() {
+        let told = out_of_memory("the digits: its gzip stream is broken: out of memory; fetch the file again").unwrap();
+        assert!(
+            told.starts_with("out of memory: the digits: its gzip stream is broken: out of memory; the process held "),
+            "{told}"
+        );
+        assert!(told.ends_with(ADVICE) && !told.contains("fetch"), "{told}");
+        let file = std::io::Error::from_raw_os_error(libc::ENOMEM);
+        assert!(out_of_memory(&format!("cannot read x: {file}")).is_some());
+        let thread = std::io::Error::from_raw_os_error(libc::EAGAIN);
+        assert!(out_of_memory(&format!("a decoder's thread: {thread}")).is_some());
+        assert_eq!(out_of_memory("cannot read x: No such file or directory (os error 2)"), None);
+        assert_eq!(out_of_memory(&told), None);
+    }
 
     #[test]
     fn libtorchs_refusal_is_known_and_another_error_is_not() {

@@ -11,8 +11,9 @@ use tandem_plugin_api::{
 
 use super::SessionError;
 use crate::{
-    config::{self, Config, ConfigError, PluginChoice, PluginDefaults, Resolved, Sources},
+    config::{self, Config, ConfigError, PluginChoice, PluginDefaults, Resolved, Sources, TrustChoice},
     data::Dataset,
+    files::{self, MOST_TEXT},
     plugin::{PluginFile, SearchPath},
     run::PluginRecord,
     share,
@@ -32,6 +33,10 @@ pub struct Prepared {
     pub plugin: PluginRecord,
     /// The data set.
     pub dataset: Dataset,
+    /// The config's file, whose locks hold for what it names.
+    pub file: Option<PathBuf>,
+    /// What files that are code must show.
+    pub trust: TrustChoice,
 }
 
 impl Prepared {
@@ -48,7 +53,16 @@ pub fn prepare(sources: &Sources, plugin_path: &[PathBuf]) -> Result<Prepared, S
     let dataset = super::data::open(&choice.data)?;
     let gan = plugin.declare(images(&dataset), &options(&choice.options)?)?;
     let (resolved, gan) = prepare_for(sources, &plugin, gan, choice.stages)?;
-    Ok(Prepared { definition: to_json(&gan)?, plugin: record(&plugin), resolved, gan, dataset })
+    let file = sources.file().map(Path::to_owned);
+    Ok(Prepared {
+        definition: to_json(&gan)?,
+        plugin: record(&plugin),
+        resolved,
+        gan,
+        dataset,
+        file,
+        trust: choice.trust,
+    })
 }
 
 /// The file of the plugin that a config chooses, if the config's trust and lock allow it.
@@ -96,8 +110,9 @@ pub fn options(table: &toml::Table) -> Result<Vec<Named<Value>>, SessionError> {
             toml::Value::String(v) => Value::Text(v.clone()),
             other => {
                 let kind = other.type_str();
-                return Err(SessionError::Stored(format!(
-                    "`options.{name}` must be a text, a number or a boolean, found {kind}"
+                return Err(SessionError::Option(format!(
+                    "`options.{}` must be a text, a number or a boolean, found {kind}",
+                    name.shown()
                 )));
             }
         };
@@ -186,7 +201,9 @@ pub(super) fn from_json(text: &str) -> Result<Gan, SessionError> {
 /// A definition in a file of its own, as JSON, checked as if a plugin had sent it.
 pub fn read_definition(path: &Path) -> Result<Gan, SessionError> {
     let wrong = |what: String| SessionError::Stored(format!("definition `{}`: {what}", path.shown()));
-    decode(&std::fs::read_to_string(path).map_err(|e| wrong(e.to_string()))?).map_err(wrong)
+    let gan = decode(&files::read_text(path, MOST_TEXT).map_err(|e| wrong(e.to_string()))?).map_err(wrong)?;
+    gan.check_meaning().map_err(|e| wrong(e.to_string()))?;
+    Ok(gan)
 }
 
 fn decode(text: &str) -> Result<Gan, String> {

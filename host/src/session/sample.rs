@@ -10,9 +10,10 @@ use super::{
 use crate::{
     image::{self, Grid},
     network::{Compiled, Pass},
-    run::{Part, RunDir},
+    run::{Metadata, Part, RunDir},
     text::Show as _,
     train::generate_with,
+    work::Work,
 };
 
 /// Which weights to sample with.
@@ -35,17 +36,23 @@ pub struct Sampler {
     pub averaged: bool,
     /// The checkpoint's step.
     pub step: u64,
+    metadata: Metadata,
 }
 
 impl Sampler {
     /// Opens the latest checkpoint of a run, or the one of `step`.
     pub fn open(run: &RunDir, step: Option<u64>, weights: Weights, device: Device) -> Result<Self, SessionError> {
         let gan = from_json(&run.definition()?)?;
-        let Stored { step, part, arrays, .. } = stored(run, step, weights)?;
+        let Stored { step, part, arrays, metadata } = stored(run, step, weights)?;
         let mut unused = Generator::new(device, 0)?;
         let mut generator = Compiled::new(&gan.generator, Kind::Float, &mut unused)?;
         generator.load(&tensors(&arrays)?)?;
-        Ok(Self { generator, gan, averaged: part == Part::GeneratorEma, step })
+        Ok(Self { generator, gan, averaged: part == Part::GeneratorEma, step, metadata })
+    }
+
+    /// Refuses a run whose `config.toml` is not the one that led to this checkpoint.
+    pub fn check_config(&self, run: &RunDir) -> Result<(), SessionError> {
+        Ok(run.check_config(self.step, &self.metadata)?)
     }
 
     /// Figures of images from this generator.
@@ -131,7 +138,9 @@ impl Sampler {
         batch: usize,
         mut put: impl FnMut(&[f32]) -> Result<(), E>,
     ) -> Result<(), E> {
+        let work = Work::of("drawing", latents.size()[0] as u64, "images");
         generate(&self.generator, latents, labels, batch, |images| {
+            work.more(images.size()[0] as u64).map_err(SessionError::from)?;
             let (values, [_, channels, height, width]) = plain(images)?;
             values.chunks_exact(channels * height * width).try_for_each(&mut put)
         })
@@ -200,7 +209,10 @@ pub(super) fn stored(run: &RunDir, step: Option<u64>, weights: Weights) -> Resul
         },
     };
     match found {
-        Some((part, (arrays, metadata))) => Ok(Stored { step, part, arrays, metadata }),
+        Some((part, (arrays, metadata))) => {
+            run.check_definition(step, &metadata)?;
+            Ok(Stored { step, part, arrays, metadata })
+        }
         None if weights == Weights::Ema => {
             let path = run.path().shown();
             Err(SessionError::Stored(format!(
@@ -215,6 +227,7 @@ pub(super) fn stored(run: &RunDir, step: Option<u64>, weights: Weights) -> Resul
 pub(super) fn discriminator(run: &RunDir, step: Option<u64>) -> Result<Stored, SessionError> {
     let (step, part) = (latest_or(run, step)?, Part::Discriminator);
     let (arrays, metadata) = run.load_part(step, part)?.ok_or_else(|| lost(run, step, part))?;
+    run.check_definition(step, &metadata)?;
     Ok(Stored { step, part, arrays, metadata })
 }
 

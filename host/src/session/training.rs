@@ -1,10 +1,6 @@
 //! The training loop: rounds, and between them readings, samples and checkpoints, all through the run directory.
 
-use std::{
-    path::PathBuf,
-    sync::atomic::{AtomicBool, Ordering},
-    time::Instant,
-};
+use std::{path::PathBuf, time::Instant};
 
 use tch::Device;
 
@@ -19,17 +15,22 @@ use super::{
     phases::finish,
     prepare::definition_hash,
     progress::{Clock, Progress, Since, summary},
+    resume::restore,
     sample::fixed_samples,
     settings::settings,
 };
 use crate::{
     config::Config,
-    data::SamplerState,
+    data::{Facts, SamplerState},
     image::{self, Series},
     run::{Board, Checkpoint, RunDir, TrainingRun},
     text::Show as _,
     train::{TrainError, Trainer},
+    work::{self, Held, Hold, Interrupted},
 };
+
+/// While steps are made that no checkpoint holds.
+const TRAINS: Held = Held { words: "stopping after this step; Ctrl-C again to leave without saving", patience: 2 };
 
 /// What somebody watching a run is told.
 pub trait Watch {
@@ -56,8 +57,19 @@ pub enum End {
     Plateau,
 }
 
+/// How a run begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Start {
+    /// In a directory without a run.
+    New,
+    /// From what another process left of it.
+    Resume,
+    /// From what another process left of it if one did, else in a directory without a run.
+    Either,
+}
+
 /// A run ready to train.
-pub struct Training<'a> {
+pub struct Training {
     trainer: Trainer,
     batches: Batches,
     run: TrainingRun,
@@ -66,19 +78,21 @@ pub struct Training<'a> {
     clock: Clock,
     config: Config,
     prepared_definition: String,
+    /// What the images are, as every checkpoint keeps it.
+    data: String,
     method: String,
-    stop: &'a AtomicBool,
     last_grid: Option<PathBuf>,
+    /// While there are steps that no checkpoint holds.
+    hold: Option<Hold>,
 }
 
-impl<'a> Training<'a> {
+impl Training {
     /// Begins a run in `out`, or goes on with the one there.
     pub fn start(
         prepared: Prepared,
         out: &std::path::Path,
-        resume: bool,
+        start: Start,
         device: Device,
-        stop: &'a AtomicBool,
     ) -> Result<Self, SessionError> {
         let config = prepared.config().clone();
         set_up(&config, device)?;
@@ -86,34 +100,32 @@ impl<'a> Training<'a> {
             memory::explain(&source, config.batch_size, || "nothing has been written".into())
                 .unwrap_or_else(|| SessionError::Definition { plugin: prepared.plugin.name.clone(), source })
         })?;
-        let mut clock = Clock::default();
-        let mut position = SamplerState { seed: config.seed, epoch: 0, offset: 0 };
+        let facts = Facts::of(&prepared.dataset);
+        let resume = match start {
+            Start::New => false,
+            Start::Resume => true,
+            // What a crash left of a run that never began is no run, and in nobody's way.
+            Start::Either => RunDir::open(out).is_ok(),
+        };
         let begun = if resume {
-            let run = RunDir::open_for_resume(out, &config)?;
-            if run.definition()? != prepared.definition {
-                return Err(SessionError::Stored(format!(
-                    "plugin `{}` now declares another definition than {} was trained with; put the old plugin back \
-                     (plugin.json has its SHA-256), or begin a new run with another --out",
-                    prepared.plugin.name,
-                    out.shown()
-                )));
-            }
-            if let Some(step) = run.latest()? {
-                let checkpoint = run.load_checkpoint(step)?;
-                clock.before = checkpoint.trained;
-                position = checkpoint::restore(&mut trainer, &checkpoint)?;
-            }
-            Some(run)
+            Some(RunDir::open_for_resume(out, &config)?)
         } else {
             RunDir::check_free(out)?;
             None
         };
-        // Whatever can be wrong with the settings is found before a new run's directory is made: one that never began would be
-        // in the way of the next try.
-        let evaluator = Evaluations::evaluator(&config, &prepared.dataset, device)?;
+        let mut clock = Clock::default();
+        let mut position = SamplerState { seed: config.seed, epoch: 0, offset: 0 };
+        if let Some(run) = &begun {
+            let found = restore(run, &prepared, &facts, &mut trainer)?;
+            (clock.before, position) = (found.trained, found.data);
+        }
+        // Whatever can be wrong with the settings is found before a new run's directory is made, and before anything of a stored
+        // one is changed: one that never began would be in the way of the next try.
+        let evaluator =
+            Evaluations::evaluator(&config, prepared.file.as_deref(), &prepared.trust, &prepared.dataset, device)?;
         let batches = Batches::start(prepared.dataset, config.batch_size, position, device)?;
         let run = match begun {
-            Some(run) => run,
+            Some(run) => run.begin()?,
             None => RunDir::create(out, &config, &prepared.definition, &prepared.plugin)?,
         };
         let evaluations = evaluator.map(|evaluator| Evaluations::start(evaluator, &config, &run)).transpose()?;
@@ -128,9 +140,10 @@ impl<'a> Training<'a> {
             clock,
             config,
             prepared_definition: prepared.definition,
+            data: facts.to_json(),
             method: prepared.plugin.name,
-            stop,
             last_grid: None,
+            hold: None,
         })
     }
 
@@ -144,9 +157,12 @@ impl<'a> Training<'a> {
         self.last_grid.as_ref()
     }
 
-    /// Trains to the end, or until `stop` is set.
+    /// Trains to the end, or until somebody asks for it.
     pub fn train(&mut self, watch: &mut dyn Watch) -> Result<End, SessionError> {
-        self.rounds(watch).map_err(|e| self.with_safe(e))
+        self.hold = Some(work::hold(TRAINS));
+        let end = self.rounds(watch).map_err(|e| self.with_safe(e));
+        self.hold = None;
+        end
     }
 
     fn rounds(&mut self, watch: &mut dyn Watch) -> Result<End, SessionError> {
@@ -162,7 +178,7 @@ impl<'a> Training<'a> {
         let mut since = self.here();
         let step = self.trainer.step();
         if self.evaluations.as_ref().is_some_and(|e| e.is_missing(step)) {
-            let verdict = self.evaluate(&mut since, watch)?;
+            let Some(verdict) = self.evaluate(true, &mut since, watch)? else { return Ok(End::Interrupted) };
             if verdict.best {
                 self.run.mark_best(Some(step))?;
             }
@@ -177,7 +193,7 @@ impl<'a> Training<'a> {
             let step = self.trainer.step();
             watch.round(step);
             let last = step == self.config.steps;
-            let stopped = self.stop.load(Ordering::Relaxed);
+            let stopped = work::asked() > 0;
             let save = last || stopped || step.is_multiple_of(self.config.checkpoint_every);
             let evaluate = self.evaluations.as_ref().is_some_and(|e| e.is_due(step));
             if save || evaluate || step.is_multiple_of(self.config.log_every) {
@@ -195,7 +211,15 @@ impl<'a> Training<'a> {
                 // goes on from this checkpoint makes the evaluation up for it.
                 self.save(watch)?;
             }
-            let verdict = if evaluate { self.evaluate(&mut since, watch)? } else { Verdict::default() };
+            if stopped && !last {
+                // A due evaluation is made up for by whoever goes on.
+                return Ok(End::Interrupted);
+            }
+            let verdict = match evaluate.then(|| self.evaluate(save, &mut since, watch)).transpose()? {
+                Some(None) => return Ok(End::Interrupted),
+                Some(Some(verdict)) => verdict,
+                None => Verdict::default(),
+            };
             if (verdict.best || verdict.plateau) && !save {
                 self.save(watch)?;
             }
@@ -205,9 +229,6 @@ impl<'a> Training<'a> {
             if verdict.plateau && !last {
                 self.plot(watch)?;
                 return Ok(End::Plateau);
-            }
-            if stopped && !last {
-                return Ok(End::Interrupted);
             }
         }
         self.plot(watch)?;
@@ -235,14 +256,33 @@ impl<'a> Training<'a> {
         Ok(())
     }
 
-    /// Evaluates and writes it down; says whether this is the best so far, and whether to go on has no use.
-    fn evaluate(&mut self, since: &mut Since, watch: &mut dyn Watch) -> Result<Verdict, SessionError> {
-        let Some(evaluations) = &mut self.evaluations else { return Ok(Verdict::default()) };
+    /// Evaluates and writes it down; says whether this is the best so far, and whether to go on has no use. `None` where somebody
+    /// asked for the end first: the steps up to here are saved, and whoever goes on makes the evaluation up. `saved` says whether
+    /// they are already.
+    fn evaluate(
+        &mut self,
+        saved: bool,
+        since: &mut Since,
+        watch: &mut dyn Watch,
+    ) -> Result<Option<Verdict>, SessionError> {
+        let Some(evaluations) = &mut self.evaluations else { return Ok(Some(Verdict::default())) };
+        if saved {
+            // Nothing is lost with it but what is made up for.
+            self.hold = None;
+        }
         finish(self.trainer.settings().device);
         self.clock.stop();
         let step = self.trainer.step();
-        let (found, images, passes) = match evaluations.evaluate(&self.trainer, &self.config) {
+        let found = evaluations.evaluate(&self.trainer, &self.config);
+        self.hold = self.hold.take().or_else(|| Some(work::hold(TRAINS)));
+        let (found, images, passes) = match found {
             Ok(found) => found,
+            Err(source) if Interrupted::caused(&source) => {
+                if !saved {
+                    self.save(watch)?;
+                }
+                return Ok(None);
+            }
             Err(source) => {
                 // The weights are no worse for it, unless they are the reason: a run that goes on from here makes the evaluation up.
                 // If saving fails, too, the older checkpoint is the good one, and the evaluation's error the one to tell.
@@ -273,7 +313,7 @@ impl<'a> Training<'a> {
         self.clock.start();
         // The next line's speed is that of training.
         *since = self.here();
-        Ok(verdict)
+        Ok(Some(verdict))
     }
 
     fn sample(&mut self, watch: &mut dyn Watch) -> Result<(), SessionError> {
@@ -297,13 +337,15 @@ impl<'a> Training<'a> {
         let definition = definition_hash(&self.prepared_definition);
         let mut checkpoint = Checkpoint::new(step, parts, &self.method, &self.config.hash()?, &definition);
         checkpoint.trained = self.clock.total();
+        checkpoint.config = Some(self.config.to_toml()?);
+        checkpoint.data = Some(self.data.clone());
         self.run.save_checkpoint(&checkpoint, self.config.keep_checkpoints)?;
         watch.wrote("checkpoint", &format!("{}/checkpoints/step-{step}", self.run.path().shown()));
         Ok(())
     }
 
     fn plot(&self, watch: &mut dyn Watch) -> Result<(), SessionError> {
-        let lines = self.run.metrics()?;
+        let lines = self.run.readable_metrics()?;
         let series = ["loss_discriminator", "loss_generator"].map(|name| Series {
             name: name.replace('_', " "),
             points: lines.iter().filter_map(|l| Some((l.get("step")?.as_f64()?, l.get(name)?.as_f64()?))).collect(),

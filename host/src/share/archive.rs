@@ -11,21 +11,23 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 
 use super::{
-    ShareError, place,
+    ShareError,
+    papers::papers,
+    place,
     signature::{self, WithSignature},
+    sums::{self, SUMS},
     tarball::{self, MOST_TEXT},
 };
 use crate::{
+    json,
     plugin::{Foreign, GZIP, Manifest, is_target, plain},
     text::Show as _,
 };
 
 const FORMAT: u32 = 1;
 const MANIFEST: &str = "manifest.json";
-const SUMS: &str = "SHA256SUMS";
 
 /// What an archive's `manifest.json` says.
 #[derive(Debug, Serialize, Deserialize)]
@@ -62,10 +64,14 @@ impl Archive {
         // Names in an archive are its author's; a message shows none of their control characters.
         let wrong = |what: String| ShareError::Archive { path: path.to_owned(), what: plain(&what) };
         let files = tarball::read(path).map_err(wrong)?;
-        check_sums(&files).map_err(wrong)?;
+        for name in [SUMS, MANIFEST] {
+            if files.get(name).is_some_and(|text| text.len() > MOST_TEXT) {
+                return Err(wrong(format!("has a {name} of more than {} KiB, which none needs", MOST_TEXT >> 10)));
+            }
+        }
+        sums::check(&files).map_err(wrong)?;
         let index = files.get(MANIFEST).ok_or_else(|| wrong(format!("holds no {MANIFEST}")))?;
-        let index: Index =
-            serde_json::from_slice(index).map_err(|e| wrong(format!("has a malformed {MANIFEST}: {e}")))?;
+        let index: Index = json::read(index).map_err(|e| wrong(format!("has a malformed {MANIFEST}: {e}")))?;
         if index.format != FORMAT {
             return Err(wrong(format!("is of format {}, this tandem reads {FORMAT}", index.format)));
         }
@@ -166,7 +172,7 @@ pub fn pack(libraries: &[PathBuf], from: &Path, folder: &Path) -> Result<PathBuf
     let index = Index { format: FORMAT, plugin, libraries: index };
     let text = serde_json::to_string_pretty(&index).map_err(|e| ShareError::Pack(e.to_string()))?;
     files.insert(MANIFEST.into(), (text + "\n").into_bytes());
-    let sums = files.iter().fold(String::new(), |text, (name, bytes)| text + &format!("{}  {name}\n", sum(bytes)));
+    let sums = sums::made(&files);
     files.insert(SUMS.into(), sums.into_bytes());
     let path = folder.join(format!("{stem}.tar.gz"));
     let bytes = tarball::made(&stem, &files).map_err(ShareError::Pack)?;
@@ -182,78 +188,6 @@ fn without_build(manifest: &Manifest) -> Manifest {
     manifest
 }
 
-/// README.md and the licence files of a crate's folder; `licence` is what the plugin's manifest says.
-fn papers(from: &Path, licence: &str) -> Result<BTreeMap<String, Vec<u8>>, ShareError> {
-    let unreadable = |error| ShareError::Read { path: from.to_owned(), error };
-    let mut files = BTreeMap::new();
-    for entry in fs::read_dir(from).map_err(unreadable)? {
-        let entry = entry.map_err(unreadable)?;
-        let Ok(name) = entry.file_name().into_string() else { continue };
-        let grants = ["LICENSE", "LICENCE", "COPYING"].iter().any(|start| name.to_uppercase().starts_with(start));
-        if (grants || name == "README.md") && entry.path().is_file() {
-            files.insert(name, read(&entry.path())?);
-        }
-    }
-    let folder = from.shown();
-    if !files.contains_key("README.md") {
-        return Err(ShareError::Pack(format!(
-            "`{folder}` has no README.md; write one, or name the crate's folder with --from"
-        )));
-    }
-    if files.len() == 1 {
-        let file = from.join("LICENSE");
-        let what = if licence.is_empty() {
-            format!(
-                "choose one, save its text as `{}`, put its name into Cargo.toml as in `license = \"MIT\"`, and build again, so that the plugin says it",
-                file.shown()
-            )
-        } else {
-            format!("save the text of {licence}, which the plugin says, as `{}`", file.shown())
-        };
-        return Err(ShareError::Pack(format!(
-            "`{folder}` has no licence file, and without a licence nobody may use the plugin: {what}"
-        )));
-    }
-    Ok(files)
-}
-
-fn read(path: &Path) -> Result<Vec<u8>, ShareError> {
-    fs::read(path).map_err(|error| ShareError::Read { path: path.to_owned(), error })
-}
-
-fn sum(bytes: &[u8]) -> String {
-    format!("{:x}", Sha256::digest(bytes))
-}
-
-fn check_sums(files: &BTreeMap<String, Vec<u8>>) -> Result<(), String> {
-    for name in [SUMS, MANIFEST] {
-        if files.get(name).is_some_and(|text| text.len() > MOST_TEXT) {
-            return Err(format!("has a {name} of more than {} KiB, which none needs", MOST_TEXT >> 10));
-        }
-    }
-    let sums =
-        files.get(SUMS).ok_or_else(|| format!("holds no {SUMS}; a packed plugin is made by `tandem plugin pack`"))?;
-    let sums = std::str::from_utf8(sums).map_err(|_| format!("has a malformed {SUMS}: it is not text"))?;
-    let listed: BTreeMap<&str, &str> =
-        sums.lines().filter_map(|line| line.split_once("  ")).map(|(s, n)| (n, s)).collect();
-    for (name, bytes) in files.iter().filter(|(name, _)| *name != SUMS) {
-        match listed.get(name.as_str()) {
-            None => return Err(format!("holds `{name}`, which its {SUMS} does not list")),
-            Some(listed) if *listed != sum(bytes) => {
-                return Err(format!(
-                    "holds `{name}` with sha256 {}, its {SUMS} says {listed}; get it again",
-                    sum(bytes)
-                ));
-            }
-            Some(_) => {}
-        }
-    }
-    match listed.keys().find(|name| !files.contains_key(**name)) {
-        Some(lost) => Err(format!("lacks `{lost}`, which its {SUMS} lists; get it again")),
-        None => Ok(()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -266,6 +200,11 @@ mod tests {
         let path = folder.path().join("x.tar.gz");
         fs::write(&path, tarball::made("x-1", &files).unwrap()).unwrap();
         (folder, path)
+    }
+
+    fn sum(bytes: &[u8]) -> String {
+        use sha2::Digest as _;
+        format!("{:x}", sha2::Sha256::digest(bytes))
     }
 
     /// What is said of an archive with this manifest and a file `a/x.so`, all sums right.
@@ -312,6 +251,8 @@ mod tests {
             (with("red", r#""../red":"a/x.so""#), "is no target triple"),
             (with("red", r#""red":"\u001b[31m\n""#), "holds no ` [31m `"),
             (with("red", ""), "holds no library"),
+            (with("red", r#""t":"a/x.so","\u0074":"a/x.so""#), "has the key `t` twice"),
+            (with(r#"red","name":"blue"#, library), "has the key `name` twice"),
         ];
         for (said, what) in cases {
             assert!(said.contains(what) && !said.contains(char::is_control), "{said}");

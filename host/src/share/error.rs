@@ -19,20 +19,22 @@ pub enum ShareError {
     Read { path: PathBuf, error: std::io::Error },
     #[error("`{}` is no lock file: {what}; delete it and make it anew with `tandem plugin lock CONFIG`", path.shown())]
     BadLock { path: PathBuf, what: String },
+    #[error("there is no lock file `{}`; make it with `tandem plugin lock CONFIG`, or name another one", .0.shown())]
+    NoLock(PathBuf),
     #[error(
         "plugin file `{}` is not the one that `{}` pins: {what}; nothing of it was run. Get the pinned file, or accept this one with `tandem plugin lock CONFIG`",
         file.shown(), lock.shown()
     )]
     OtherFile { file: PathBuf, lock: PathBuf, what: String },
     #[error(
-        "trust.policy = \"locked\": plugin `{name}` (`{}`) is not pinned for {TARGET} {place}; nothing of it was run. Pin it with `tandem plugin lock CONFIG`",
+        "trust.policy = \"locked\": plugin `{name}` (`{}`) is not pinned for {TARGET} {where_not}",
         file.shown()
     )]
-    NotPinned { name: String, file: PathBuf, place: String },
+    NotPinned { name: String, file: PathBuf, where_not: String },
     #[error(
-        "trust.policy = \"signed\" needs a key in trust.keys: the line that begins with `RW` in the signer's minisign.pub"
+        "trust.policy = \"signed\" needs a key in trust.keys: the line that begins with `RW` in the signer's minisign.pub{0}"
     )]
-    NoKeys,
+    NoKeys(String),
     #[error(
         "{place}: \"{key}\" is no minisign public key ({why}); it is the line that begins with `RW` in minisign.pub"
     )]
@@ -44,6 +46,18 @@ pub enum ShareError {
         file.shown()
     )]
     Unsigned { name: String, file: PathBuf, what: String },
+    #[error(
+        "extractor `{}` is not the one that `{}` pins: {what}; nothing of it was run. Get the pinned file, or accept this one with `tandem plugin lock CONFIG`",
+        file.shown(), lock.shown()
+    )]
+    OtherExtractor { file: PathBuf, lock: PathBuf, what: String },
+    #[error(
+        "trust.policy = \"locked\": extractor `{}` is not pinned {where_not}, or give its SHA-256 to `tandem eval --sha256`",
+        file.shown()
+    )]
+    ExtractorNotPinned { file: PathBuf, where_not: String },
+    #[error("extractor `{}` {what}; nothing of it was run", file.shown())]
+    ExtractorUnsigned { file: PathBuf, what: String },
     #[error("archive `{}` {what}", path.shown())]
     Archive { path: PathBuf, what: String },
     #[error("cannot pack: {0}")]

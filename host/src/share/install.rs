@@ -10,7 +10,10 @@ use super::{
     Archive, ShareError, archive, place,
     signature::{self, WithSignature},
 };
-use crate::plugin::{self, PluginFile, TARGET};
+use crate::{
+    plugin::{self, PluginFile, TARGET},
+    text::Show as _,
+};
 
 /// What came of installing one plugin.
 #[derive(Debug)]
@@ -93,7 +96,7 @@ fn plan(found: PluginFile, signature: Option<Vec<u8>>, folder: &Path, replace: b
         signature::check(&found.path, signature)?;
     }
     let path = folder.join(format!("{}.so", found.manifest.name));
-    let before = match path.exists().then(|| plugin::inspect(&path)) {
+    let before = match is_there(&path).then(|| plugin::inspect(&path)) {
         None => Before::Nothing,
         Some(Ok(old)) if old.sha256 == found.sha256 => Before::Same,
         Some(old) => Before::Other(old.map_or_else(|_| "(broken)".to_owned(), |old| old.manifest.version)),
@@ -107,6 +110,11 @@ fn plan(found: PluginFile, signature: Option<Vec<u8>>, folder: &Path, replace: b
     }
 }
 
+/// Whether anything is there, be it a link that leads nowhere: links in the folder are replaced and removed, never followed.
+fn is_there(path: &Path) -> bool {
+    path.symlink_metadata().is_ok()
+}
+
 fn put(planned: Planned) -> Result<Installed, ShareError> {
     let Planned { found, signature, path, before } = planned;
     // The signature first: a library under the policy `signed` is never there without its own.
@@ -114,7 +122,7 @@ fn put(planned: Planned) -> Result<Installed, ShareError> {
     match signature {
         Some(bytes) => place(&beside, &bytes)?,
         // It is another file's.
-        None if before != Before::Same && beside.exists() => {
+        None if before != Before::Same && is_there(&beside) => {
             fs::remove_file(&beside).map_err(|error| ShareError::Write { path: beside, error })?;
         }
         None => {}
@@ -129,19 +137,20 @@ fn put(planned: Planned) -> Result<Installed, ShareError> {
 pub fn remove(name: &str, folder: &Path) -> Result<PathBuf, ShareError> {
     let path = folder.join(format!("{name}.so"));
     let plain = !name.contains('/') && !name.is_empty();
-    if !(plain && path.is_file()) {
+    let removable = path.symlink_metadata().is_ok_and(|m| !m.is_dir());
+    if !(plain && removable) {
         let mut there: Vec<String> = fs::read_dir(folder)
             .into_iter()
             .flatten()
             .flatten()
-            .filter_map(|e| Some(e.file_name().to_str()?.strip_suffix(".so")?.to_owned()))
+            .filter_map(|e| Some(e.file_name().to_str()?.strip_suffix(".so")?.shown().to_string()))
             .collect();
         there.sort();
         let there = if there.is_empty() { "none".into() } else { there.join(", ") };
         return Err(ShareError::NotInstalled { name: name.to_owned(), folder: folder.to_owned(), there });
     }
     for file in [signature::beside(&path), path.clone()] {
-        if file.exists() {
+        if is_there(&file) {
             fs::remove_file(&file).map_err(|error| ShareError::Write { path: file, error })?;
         }
     }

@@ -12,11 +12,17 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use super::{ShareError, place};
-use crate::plugin::{self, PluginFile, TARGET};
+use crate::{
+    files::{self, MOST_TEXT},
+    metrics::ExtractorFile,
+    plugin::{self, PluginFile, TARGET},
+    text::Show as _,
+};
 
 const NAME: &str = "tandem.lock";
 const FORMAT: u32 = 1;
-const HEAD: &str = "# Which plugin files these configs were used with; made by `tandem plugin lock`. Commit it.\n\n";
+const HEAD: &str =
+    "# Which plugin and extractor files these configs were used with; made by `tandem plugin lock`. Commit it.\n\n";
 
 /// One plugin's file for one target.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,12 +48,42 @@ impl Pin {
     }
 }
 
+/// One extractor's file. It is no target's: its code is TorchScript.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ExtractorPin {
+    /// The file that configs name, as seen from the lock file's folder.
+    pub asked: String,
+    /// The SHA-256 of the file, in hexadecimal.
+    pub sha256: String,
+}
+
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Document {
     format: u32,
     #[serde(default)]
     plugin: Vec<Pin>,
+    /// A reader that does not know these refuses the file, as it could not hold what is pinned here.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    extractor: Vec<ExtractorPin>,
+}
+
+impl Document {
+    /// That every pin is one and pins one file: of two for the same, a reader could take either.
+    fn check(&self) -> Result<(), String> {
+        for (i, pin) in self.plugin.iter().enumerate() {
+            let asked = pin.asked().shown();
+            if pin.sha256.len() != 64 || !pin.sha256.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
+                return Err(format!("the sha256 of `{asked}` is not 64 digits of small hexadecimal"));
+            }
+            let same = |other: &Pin| (other.asked(), &other.target) == (pin.asked(), &pin.target);
+            if self.plugin[..i].iter().any(same) {
+                return Err(format!("it pins `{asked}` for {} twice", pin.target.shown()));
+            }
+        }
+        Ok(())
+    }
 }
 
 /// A lock file.
@@ -56,6 +92,7 @@ pub struct Lock {
     /// The file.
     pub path: PathBuf,
     pins: Vec<Pin>,
+    extractors: Vec<ExtractorPin>,
 }
 
 impl Lock {
@@ -65,30 +102,45 @@ impl Lock {
         let read = |error| ShareError::Read { path: config.to_owned(), error };
         let named = std::path::absolute(config).map_err(read)?;
         let real = fs::canonicalize(config).unwrap_or_else(|_| named.clone());
-        let nearest = |config: &Path| config.ancestors().skip(1).map(|f| f.join(NAME)).find(|path| path.exists());
+        let nearest = |config: &Path| {
+            config.ancestors().skip(1).map(|f| f.join(NAME)).find(|path| path.symlink_metadata().is_ok())
+        };
         let mut found: Vec<PathBuf> = [nearest(&named), nearest(&real)].into_iter().flatten().collect();
         found.dedup_by_key(|path| fs::canonicalize(&*path).unwrap_or_else(|_| path.clone()));
-        found.into_iter().map(Self::open).collect()
+        found.iter().map(|path| Self::existing(path)).collect()
     }
 
-    /// The lock files that [`Lock::for_config`] finds, or a new one beside the config's real file.
-    pub fn for_config_or_new(config: &Path) -> Result<Vec<Self>, ShareError> {
+    /// The lock that somebody named or put there: one that is not there, as a link may lead nowhere, would pin nothing.
+    pub(super) fn existing(path: &Path) -> Result<Self, ShareError> {
+        if path.exists() { Self::open(path) } else { Err(ShareError::NoLock(path.to_owned())) }
+    }
+
+    /// The lock files to write for a config: the user's own, if one is named, else those that [`Lock::for_config`] finds, or a
+    /// new one beside the config's real file.
+    pub fn to_write(config: &Path, own: Option<&Path>) -> Result<Vec<Self>, ShareError> {
+        if let Some(own) = own {
+            return Ok(vec![Self::open(own)?]);
+        }
         let found = Self::for_config(config)?;
         if !found.is_empty() {
             return Ok(found);
         }
         let read = |error| ShareError::Read { path: config.to_owned(), error };
         let real = fs::canonicalize(config).map_err(read)?;
-        Ok(vec![Self { path: real.with_file_name(NAME), pins: Vec::new() }])
+        Ok(vec![Self { path: real.with_file_name(NAME), pins: Vec::new(), extractors: Vec::new() }])
     }
 
-    fn open(path: PathBuf) -> Result<Self, ShareError> {
-        let text = match fs::read_to_string(&path) {
+    /// The lock of this path; without a pin where there is none yet.
+    fn open(path: &Path) -> Result<Self, ShareError> {
+        let path = path.to_owned();
+        let text = match files::read(&path, MOST_TEXT) {
             Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self { path, pins: Vec::new() }),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Ok(Self { path, pins: Vec::new(), extractors: Vec::new() });
+            }
             Err(error) => return Err(ShareError::Read { path, error }),
         };
-        let document: Document = match toml::from_str(&text) {
+        let document: Document = match toml::from_slice(&text) {
             Ok(document) => document,
             Err(error) => return Err(ShareError::BadLock { path, what: error.to_string().trim().replace('\n', " ") }),
         };
@@ -96,7 +148,10 @@ impl Lock {
             let what = format!("its format is {}, this tandem knows {FORMAT}", document.format);
             return Err(ShareError::BadLock { path, what });
         }
-        Ok(Self { path, pins: document.plugin })
+        match document.check() {
+            Ok(()) => Ok(Self { path, pins: document.plugin, extractors: document.extractor }),
+            Err(what) => Err(ShareError::BadLock { path, what }),
+        }
     }
 
     /// Pins the file that a config got for what it asked, in place of what was pinned for that, which is returned.
@@ -119,9 +174,36 @@ impl Lock {
         old
     }
 
+    /// Pins an extractor's file, in place of what was pinned for that path, which is returned.
+    pub fn pin_extractor(&mut self, file: &Path, sha256: &str) -> Option<ExtractorPin> {
+        let asked = self.way_to(file);
+        let old = self.extractors.iter().position(|pin| pin.asked == asked).map(|at| self.extractors.remove(at));
+        self.extractors.push(ExtractorPin { asked, sha256: sha256.to_owned() });
+        self.extractors.sort_by(|a, b| a.asked.cmp(&b.asked));
+        old
+    }
+
+    /// Whether an extractor's file is pinned; an error where another one is.
+    pub(super) fn check_extractor(&self, path: &Path, file: &ExtractorFile) -> Result<bool, ShareError> {
+        let Some(pin) = self.extractor(path) else { return Ok(false) };
+        if pin.sha256 == file.sha256 {
+            return Ok(true);
+        }
+        Err(ShareError::OtherExtractor {
+            file: path.to_owned(),
+            lock: self.path.clone(),
+            what: format!("pinned is sha256 {}, found {}", pin.sha256.shown(), file.sha256),
+        })
+    }
+
+    fn extractor(&self, file: &Path) -> Option<&ExtractorPin> {
+        let asked = self.way_to(file);
+        self.extractors.iter().find(|pin| pin.asked == asked)
+    }
+
     /// Writes it to its path.
     pub fn save(&self) -> Result<(), ShareError> {
-        let document = Document { format: FORMAT, plugin: self.pins.clone() };
+        let document = Document { format: FORMAT, plugin: self.pins.clone(), extractor: self.extractors.clone() };
         let text = toml::to_string(&document)
             .map_err(|e| ShareError::BadLock { path: self.path.clone(), what: e.to_string() })?;
         place(&self.path, format!("{HEAD}{text}").as_bytes())
@@ -163,7 +245,12 @@ impl Lock {
         if !plugin::is_file(asked) {
             return asked.to_owned();
         }
-        let (file, lock) = (settled(Path::new(asked)), settled(&self.path));
+        self.way_to(Path::new(asked))
+    }
+
+    /// A file's path from this lock's folder.
+    fn way_to(&self, file: &Path) -> String {
+        let (file, lock) = (settled(file), settled(&self.path));
         let folder = lock.parent().unwrap_or(Path::new("/"));
         let common = file.components().zip(folder.components()).take_while(|(a, b)| a == b).count();
         if common <= 1 {
@@ -206,10 +293,12 @@ mod tests {
         fs::create_dir_all(config.parent().unwrap()).unwrap();
         assert!(Lock::for_config(&config).unwrap().is_empty());
         let pins = vec![pin(Some("a"), "a"), pin(Some("../x.so"), "b"), pin(None, "c")];
-        let lock = Lock { path: folder.path().join("a").join(NAME), pins };
+        let extractors = vec![ExtractorPin { asked: "x.pt".into(), sha256: "1".repeat(64) }];
+        let lock = Lock { path: folder.path().join("a").join(NAME), pins, extractors };
         lock.save().unwrap();
         let [found] = &Lock::for_config(&config).unwrap()[..] else { panic!("one lock") };
         assert_eq!((&found.path, &found.pins), (&lock.path, &lock.pins));
+        assert_eq!(found.extractors, lock.extractors);
     }
 
     #[test]
@@ -221,13 +310,13 @@ mod tests {
         fs::write(at("real/x.toml"), "").unwrap();
         std::os::unix::fs::symlink(at("real/x.toml"), at("links/x.toml")).unwrap();
         let found = || Lock::for_config(&at("links/x.toml")).unwrap().into_iter().map(|lock| lock.path);
-        let new = Lock::for_config_or_new(&at("links/x.toml")).unwrap();
+        let new = Lock::to_write(&at("links/x.toml"), None).unwrap();
         assert_eq!(new[0].path, fs::canonicalize(at("real")).unwrap().join(NAME));
         new[0].save().unwrap();
         assert_eq!(found().count(), 1);
-        Lock { path: at("links").join(NAME), pins: Vec::new() }.save().unwrap();
+        Lock { path: at("links").join(NAME), pins: Vec::new(), extractors: Vec::new() }.save().unwrap();
         assert_eq!(found().count(), 2);
-        Lock { path: folder.path().join(NAME), pins: Vec::new() }.save().unwrap();
+        Lock { path: folder.path().join(NAME), pins: Vec::new(), extractors: Vec::new() }.save().unwrap();
         fs::remove_file(at("links").join(NAME)).unwrap();
         fs::remove_file(at("real").join(NAME)).unwrap();
         assert_eq!(found().count(), 1, "the same one for both");
@@ -239,7 +328,7 @@ mod tests {
         let at = |name: &str| folder.path().join(name).display().to_string();
         fs::create_dir_all(at("configs/deep")).unwrap();
         fs::create_dir_all(at("target")).unwrap();
-        let lock = Lock { path: at("configs/tandem.lock").into(), pins: Vec::new() };
+        let lock = Lock { path: at("configs/tandem.lock").into(), pins: Vec::new(), extractors: Vec::new() };
         for (asked, kept) in [
             ("my-gan", "my-gan"),
             (&*at("configs/gan.so"), "./gan.so"),
@@ -256,12 +345,28 @@ mod tests {
     fn what_is_no_lock_is_named() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(NAME);
-        for (text, what) in
-            [("format = 2", "its format is 2"), ("plugin = 3", "no lock file"), ("\u{1}", "no lock file")]
-        {
+        let pin = |asked: &str, sum: &str| {
+            let asked = if asked.is_empty() { String::new() } else { format!("asked = \"{asked}\"\n") };
+            format!("[[plugin]]\n{asked}name = \"x\"\nversion = \"1.0.0\"\ntarget = \"t\"\nsha256 = \"{sum}\"\n")
+        };
+        let (zeros, ones) = ("0".repeat(64), "1".repeat(64));
+        let two = |a: &str, b: &str| format!("format = 1\n{}{}", pin(a, &zeros), pin(b, &ones));
+        for (text, what) in [
+            ("format = 2".to_owned(), "its format is 2"),
+            ("plugin = 3".into(), "no lock file"),
+            ("\u{1}".into(), "no lock file"),
+            (two("y", "y"), "it pins `y` for t twice"),
+            (two("x", ""), "it pins `x` for t twice"),
+            (format!("format = 1\n{}", pin("y", &"A".repeat(64))), "the sha256 of `y` is not 64 digits"),
+            (format!("format = 1\n{}name = \"z\"\n", pin("y", &zeros)), "no lock file"),
+        ] {
             fs::write(&path, text).unwrap();
-            let said = Lock::open(path.clone()).unwrap_err().to_string();
+            let said = Lock::open(&path).unwrap_err().to_string();
             assert!(said.contains(what) && said.contains(NAME), "{said}");
         }
+        fs::write(&path, two("y", "z")).unwrap();
+        assert_eq!(Lock::open(&path).unwrap().pins.len(), 2);
+        fs::File::create(&path).unwrap().set_len(MOST + 1).unwrap();
+        assert!(Lock::open(&path).unwrap_err().to_string().contains("it has more than"));
     }
 }

@@ -1,14 +1,14 @@
 //! Minisign signatures beside plugin files: `libgan.so.minisig` by `minisign -Sm libgan.so`.
 
 use std::{
-    fs::{self, File},
-    io::{self, Read as _},
+    io,
     path::{Path, PathBuf},
 };
 
 use minisign_verify::{Error, PublicKey, Signature};
 
 use super::ShareError;
+use crate::files;
 
 /// A signature is four lines; more is none.
 const MOST: u64 = 16 << 10;
@@ -53,16 +53,20 @@ pub(super) fn signed(bytes: &[u8], signature: Option<&[u8]>, keys: &Keys<'_>) ->
     if keys.0.is_empty() {
         return Signed::Unchecked;
     }
+    // An id is eight bytes that whoever makes a key may choose: two keys can have one, so a refusal by one says nothing of
+    // the other.
+    let mut refused = Vec::new();
     for (text, key) in &keys.0 {
         match key.verify(bytes, &signature, true) {
             Ok(()) => return Signed::By((*text).to_owned()),
             Err(Error::UnexpectedKeyId) => {}
-            Err(_) => {
-                return Signed::Wrong(format!("is not what was signed with {text}: it or its signature was changed"));
-            }
+            Err(_) => refused.push(*text),
         }
     }
-    Signed::Wrong("is signed by a key that is not trusted".to_owned())
+    if refused.is_empty() {
+        return Signed::Wrong("is signed by a key that is not trusted".to_owned());
+    }
+    Signed::Wrong(format!("is not what was signed with {}: it or its signature was changed", refused.join(" or with ")))
 }
 
 /// Refuses what is no signature at all; whose it is, and of what, only a key can say.
@@ -72,6 +76,11 @@ pub(super) fn check(file: &Path, signature: &[u8]) -> Result<(), ShareError> {
 
 fn decode(signature: &[u8]) -> Result<Signature, String> {
     let text = std::str::from_utf8(signature).map_err(|_| "it is not text".to_owned());
+    // Readers pass over what follows; what is passed over has no place in a file that vouches.
+    let text = text.and_then(|text| match text.lines().count() {
+        4 => Ok(text),
+        count => Err(format!("it has {count} lines, not four")),
+    });
     let signature = text.and_then(|text| Signature::decode(text).map_err(|error| error.to_string()));
     signature.map_err(|why| format!("has a malformed signature: {why}"))
 }
@@ -86,16 +95,7 @@ pub(super) fn beside(file: &Path) -> PathBuf {
 /// The signature that lies beside a file, if one does.
 pub(super) fn read_beside(file: &Path) -> Result<Option<Vec<u8>>, ShareError> {
     let path = beside(file);
-    let read = || {
-        // Asked before opening, which would wait for ever on a pipe.
-        if !fs::metadata(&path)?.is_file() {
-            return Err(io::Error::other("not a regular file"));
-        }
-        let mut bytes = Vec::new();
-        File::open(&path)?.take(MOST).read_to_end(&mut bytes)?;
-        Ok(bytes)
-    };
-    match read() {
+    match files::read(&path, MOST) {
         Ok(bytes) => Ok(Some(bytes)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(ShareError::Read { path, error }),
@@ -118,6 +118,33 @@ mod tests {
                 let Signed::Wrong(what) = signed(b"x", Some(text), &keys) else { panic!("{text:?} passed") };
                 assert!(what.starts_with("has a malformed signature"), "{what}");
             }
+        }
+    }
+
+    /// An id says nothing of who made a key: that of the signer's, over another key.
+    #[test]
+    fn all_keys_of_one_id_are_tried() {
+        let signer = "RWQsZDnFOuJsKPV9w6M9S7Ko5TKomOrx90tVaBJlK6rTR5hgxr0XVG3C".to_owned();
+        let twin = "RWQsZDnFOuJsKHmlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3".to_owned();
+        let signature = include_bytes!("../../../tests/fixtures/api-1.0.0/lsgan.so.minisig");
+        let mut library = Vec::new();
+        let packed = &include_bytes!("../../../tests/fixtures/api-1.0.0/lsgan.so.gz")[..];
+        io::Read::read_to_end(&mut flate2::read::GzDecoder::new(packed), &mut library).unwrap();
+        let by = |keys: &[String]| signed(&library, Some(signature), &Keys::read(keys, "--key").unwrap());
+        for keys in [[twin.clone(), signer.clone()], [signer.clone(), twin.clone()]] {
+            assert_eq!(by(&keys), Signed::By(signer.clone()));
+        }
+        let Signed::Wrong(what) = by(std::slice::from_ref(&twin)) else { panic!("the twin signed nothing") };
+        assert!(what.starts_with(&format!("is not what was signed with {twin}: ")), "{what}");
+    }
+
+    #[test]
+    fn four_lines_are_a_signature() {
+        let text = include_str!("../../../tests/fixtures/api-1.0.0/lsgan.so.minisig");
+        assert!(decode(text.as_bytes()).is_ok() && decode(text.trim_end().as_bytes()).is_ok());
+        for more in ["\n", "untrusted comment: another\n", "x"] {
+            let said = decode(format!("{text}{more}").as_bytes()).map(drop).unwrap_err();
+            assert_eq!(said, "has a malformed signature: it has 5 lines, not four");
         }
     }
 

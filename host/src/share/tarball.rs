@@ -1,17 +1,21 @@
 //! The form of a packed plugin: regular files in one folder, in a tar that gzip compressed.
 //!
-//! Entries are read raw: the extensions of tar for long names and more are contents of any length that a reader would hold
-//! in memory before anyone can ask, so they are refused as entries. What is packed here has none.
+//! What `tar` and others could read otherwise is refused (docs/decisions/0012-one-meaning.md). Extensions of tar for long names
+//! and more are contents of any length that a reader would hold in memory before anyone can ask; what is packed here has none.
 
 use std::{
     collections::BTreeMap,
     fs::File,
-    io::{self, Read},
-    path::{Component, Path},
+    io::{self, BufRead as _, BufReader, Read},
+    path::Path,
 };
 
-use flate2::{Compression, GzBuilder, read::GzDecoder};
+use flate2::{Compression, GzBuilder, bufread::GzDecoder};
 
+use super::{
+    entry::{self, BLOCK, Entry, Kind},
+    paths::Paths,
+};
 use crate::{plugin::MAX_FILE, text::Show as _};
 
 /// The most entries in an archive, and the most bytes of all together.
@@ -26,8 +30,10 @@ pub(super) fn made(folder: &str, files: &BTreeMap<String, Vec<u8>>) -> Result<Ve
     if files.len() > MOST_ENTRIES || total > MOST_BYTES {
         return Err(too_large(total, files.len()));
     }
+    let mut paths = Paths::default();
     let mut tar = tar::Builder::new(GzBuilder::new().mtime(0).write(Vec::new(), Compression::best()));
     for (name, bytes) in files {
+        paths.take(&format!("{folder}/{name}"), Kind::File).map_err(|what| format!("the archive {what}; rename it"))?;
         // Ustar has room for 255 bytes of a path, so that no entry needs an extension.
         let mut header = tar::Header::new_ustar();
         header.set_path(format!("{folder}/{name}")).map_err(|e| {
@@ -43,56 +49,93 @@ pub(super) fn made(folder: &str, files: &BTreeMap<String, Vec<u8>>) -> Result<Ve
 }
 
 /// The files of an archive by their names in its one folder, or what is wrong with it, as the end of a sentence.
+///
+/// Nothing is passed over: a byte that another reader could take for something is one that this one has looked at.
 pub(super) fn read(path: &Path) -> Result<BTreeMap<String, Vec<u8>>, String> {
-    let file = File::open(path).map_err(unreadable)?;
+    let mut packed = open(path)?;
     // Headers and the padding of entries come on top of what is in them.
-    let unpacked = Bounded { from: GzDecoder::new(file), left: MOST_BYTES + (1 << 20) };
-    let mut tar = tar::Archive::new(unpacked);
-    let (mut files, mut root, mut total) = (BTreeMap::new(), None, 0_u64);
-    for (i, entry) in tar.entries().map_err(unreadable)?.raw(true).enumerate() {
-        let entry = entry.map_err(unreadable)?;
-        let (size, kind) = (entry.size(), entry.header().entry_type());
+    let mut tar = Bounded { from: GzDecoder::new(&mut packed), left: MOST_BYTES + (1 << 20) };
+    let files = entries(&mut tar)?;
+    // What follows gzip's end is another member to some readers, and nothing to others.
+    match packed.fill_buf().map_err(unreadable)? {
+        [] => Ok(files),
+        _ => Err("goes on after the end of its gzip data, where readers differ; make it with `tar czf`".into()),
+    }
+}
+
+/// A regular file of one plain gzip member, as far as its start shows.
+fn open(path: &Path) -> Result<BufReader<File>, String> {
+    let file = crate::files::open(path).map_err(unreadable)?;
+    if file.metadata().map_err(unreadable)?.len() > MOST_BYTES + (1 << 20) {
+        return Err(format!("is larger than the {} MiB that a packed plugin may hold", MOST_BYTES >> 20));
+    }
+    let mut packed = BufReader::new(file);
+    // Method 8 and no flags. With them come names and comments, and a sum that some check and others do not.
+    match packed.fill_buf().map_err(unreadable)? {
+        [0x1f, 0x8b, 8, 0, ..] => Ok(packed),
+        [0x1f, 0x8b, ..] => Err("begins with a gzip header that has more than it needs; make it with `tar czf`".into()),
+        _ => Err("is no gzip file; get it again".into()),
+    }
+}
+
+/// The files of a tar, which is read to its end.
+fn entries(tar: &mut impl Read) -> Result<BTreeMap<String, Vec<u8>>, String> {
+    let (mut files, mut paths, mut total) = (BTreeMap::new(), Paths::default(), 0_u64);
+    for count in 1.. {
+        let header = block(tar)?;
+        if header == [0; BLOCK] {
+            break;
+        }
+        let Entry { path, kind, size } = entry::read(&header)?;
         total = total.saturating_add(size);
-        if size > MAX_FILE || total > MOST_BYTES || i >= MOST_ENTRIES {
-            return Err(format!("holds {}", too_large(total, i + 1)));
+        if size > MAX_FILE || total > MOST_BYTES || count > MOST_ENTRIES {
+            return Err(format!("holds {}", too_large(total, count)));
         }
-        let name = entry.path().map_err(unreadable)?.into_owned();
-        let shown = name.shown();
-        if kind.is_gnu_longname()
-            || kind.is_gnu_longlink()
-            || kind.is_pax_local_extensions()
-            || kind.is_pax_global_extensions()
-        {
-            return Err(format!(
-                "holds `{shown}`, an extension of tar; `tandem plugin pack` makes archives without any"
-            ));
+        let name = paths.take(&path, kind)?;
+        let mut bytes = vec![0; size as usize];
+        tar.read_exact(&mut bytes).map_err(unreadable)?;
+        let mut padding = [0; BLOCK];
+        let padding = &mut padding[..bytes.len().next_multiple_of(BLOCK) - bytes.len()];
+        tar.read_exact(padding).map_err(unreadable)?;
+        if padding.iter().any(|&b| b != 0) {
+            return Err(format!("holds something behind the end of `{}`", path.shown()));
         }
-        if !(kind.is_file() || kind.is_dir()) {
-            return Err(format!("holds `{shown}`, which is no regular file; a packed plugin has no links"));
-        }
-        let (folder, name) = within(&name).ok_or_else(|| format!("holds `{shown}`, a path that leads out of it"))?;
-        match &root {
-            Some(root) if *root != folder => {
-                return Err(format!("holds `{shown}` beside the folder `{root}`; a packed plugin lies in one folder"));
-            }
-            Some(_) => {}
-            None => root = Some(folder),
-        }
-        if kind.is_dir() {
-            continue;
-        }
-        if name.is_empty() {
-            return Err(format!("holds `{shown}` in no folder; a packed plugin lies in one"));
-        }
-        let mut bytes = Vec::with_capacity(size as usize);
-        entry.take(MAX_FILE).read_to_end(&mut bytes).map_err(unreadable)?;
-        if files.insert(name, bytes).is_some() {
-            return Err(format!("holds `{shown}` twice"));
+        if kind == Kind::File {
+            files.insert(name, bytes);
         }
     }
-    // To the end, where gzip's own sum is.
-    io::copy(&mut tar.into_inner(), &mut io::sink()).map_err(unreadable)?;
+    end(tar)?;
     Ok(files)
+}
+
+/// Reads what follows the first block of zeros that ends a tar: another one, and zeros to the last byte.
+fn end(tar: &mut impl Read) -> Result<(), String> {
+    if block(tar)? != [0; BLOCK] {
+        return Err("has one block of zeros where a tar ends with two; get it again".into());
+    }
+    let (mut rest, mut length) = ([0; 16 * BLOCK], 0);
+    loop {
+        match tar.read(&mut rest).map_err(unreadable)? {
+            // To the end, where gzip's own sum is.
+            0 if length % BLOCK == 0 => return Ok(()),
+            0 => return Err("does not end with a whole block of tar; get it again".into()),
+            read if rest[..read].iter().any(|&b| b != 0) => {
+                return Err("goes on after the end of its tar, where readers differ; make it with `tar czf`".into());
+            }
+            read => length += read,
+        }
+    }
+}
+
+fn block(tar: &mut impl Read) -> Result<[u8; BLOCK], String> {
+    let mut block = [0; BLOCK];
+    match tar.read_exact(&mut block) {
+        Ok(()) => Ok(block),
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+            Err("is cut short: its tar has no end; get it again".into())
+        }
+        Err(error) => Err(unreadable(error)),
+    }
 }
 
 fn too_large(total: u64, entries: usize) -> String {
@@ -111,17 +154,6 @@ fn unreadable(error: io::Error) -> String {
         }
         _ => format!("cannot be read: {error}; get it again"),
     }
-}
-
-/// An archive's folder and a name within it, which is empty for the folder itself, if both are of plain components.
-fn within(path: &Path) -> Option<(String, String)> {
-    let parts = path.components().map(|c| match c {
-        Component::Normal(part) => part.to_str(),
-        _ => None,
-    });
-    let parts: Vec<&str> = parts.collect::<Option<_>>()?;
-    let (folder, rest) = parts.split_first()?;
-    Some(((*folder).to_owned(), rest.join("/")))
 }
 
 /// A reader that fails where more comes than it was told.
@@ -176,25 +208,88 @@ mod tests {
         assert_eq!(said(&[(folder, "x/", b""), (folder, "x/a", b""), (file, "x/a/b", b"b")]), Ok(vec!["a/b".into()]));
         for (entries, what) in [
             (&[(file, "x/a", &b""[..]), (file, "y/b", b"")][..], "holds `y/b` beside the folder `x`"),
-            (&[(file, "x/a", b""), (folder, "y", b"")], "holds `y` beside the folder `x`"),
-            (&[(file, "a", b"")], "holds `a` in no folder"),
-            (&[(file, "x/a", b""), (file, "x/./a", b"")], "holds `x/./a` twice"),
-            (&[(file, "../a", b"")], "holds `../a`, a path that leads out"),
-            (&[(file, "/x/a", b"")], "holds `/x/a`, a path that leads out"),
-            (&[(file, "x/../../a", b"")], "holds `x/../../a`, a path that leads out"),
+            (&[(file, "x/a", b""), (file, "x/a", b"")], "holds `x/a` twice"),
+            (&[(folder, "x/", b"content")], "holds the folder `x/` with 7 bytes"),
             (&[(EntryType::Symlink, "x/a", b"")], "holds `x/a`, which is no regular file"),
             (&[(EntryType::Fifo, "x/a", b"")], "holds `x/a`, which is no regular file"),
+            (&[(EntryType::GNULongName, "x/long", &[b'n'; 2000])], "holds `x/long`, an extension of tar"),
         ] {
             let found = said(entries).unwrap_err();
             assert!(found.starts_with(what), "{found}");
         }
     }
 
+    /// A tar of one file, with its end.
+    fn small() -> Vec<u8> {
+        let mut tar = tar::Builder::new(Vec::new());
+        let mut header = Header::new_ustar();
+        header.set_path("x/a").unwrap();
+        header.set_size(1);
+        header.set_cksum();
+        tar.append(&header, &b"a"[..]).unwrap();
+        tar.into_inner().unwrap()
+    }
+
     #[test]
-    fn extensions_of_tar_are_refused_before_they_are_read() {
-        for kind in [EntryType::GNULongName, EntryType::GNULongLink, EntryType::XHeader, EntryType::XGlobalHeader] {
-            let found = said(&[(kind, "x/long", &[b'n'; 2000]), (EntryType::Regular, "x/a", b"")]).unwrap_err();
-            assert!(found.starts_with("holds `x/long`, an extension of tar"), "{found}");
+    fn nothing_follows_the_end_and_the_end_is_there() {
+        let whole = small();
+        assert_eq!((whole.len(), of(&whole)), (2048, Ok(vec!["a".into()])));
+        let padded = [&whole[..], &[0; 8192]].concat();
+        assert_eq!(of(&padded), Ok(vec!["a".into()]));
+        let mut hidden = whole.clone();
+        hidden[513] = b'b';
+        for (tar, what) in [
+            (&whole[..1024], "is cut short: its tar has no end"),
+            (&whole[..1536], "is cut short: its tar has no end"),
+            (&whole[..700], "cannot be read: "),
+            (
+                &[&whole[..1536], &whole[..1024], &whole[..]].concat(),
+                "has one block of zeros where a tar ends with two",
+            ),
+            (&[&whole[..], b"x"].concat(), "goes on after the end of its tar"),
+            (&[&whole[..], &whole[..]].concat(), "goes on after the end of its tar"),
+            (&[&whole[..], b"\0"].concat(), "does not end with a whole block"),
+            (&hidden, "holds something behind the end of `x/a`"),
+            (&[], "is cut short: its tar has no end"),
+        ] {
+            let found = of(tar).unwrap_err();
+            assert!(found.starts_with(what), "{found}, not {what}");
+        }
+    }
+
+    #[test]
+    fn gzip_is_one_plain_member() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.tar.gz");
+        let packed = |with: GzBuilder| {
+            let mut gzip = with.write(Vec::new(), Compression::fast());
+            gzip.write_all(&small()).unwrap();
+            gzip.finish().unwrap()
+        };
+        let said = |bytes: &[u8]| {
+            std::fs::write(&path, bytes).unwrap();
+            read(&path).map(|files| files.len())
+        };
+        let plain = packed(GzBuilder::new());
+        assert_eq!(said(&plain), Ok(1));
+        let after = "goes on after the end of its gzip data";
+        let more = "begins with a gzip header that has more than it needs";
+        let mut reserved = plain.clone();
+        reserved[3] = 0x80;
+        for (bytes, what) in [
+            ([&plain[..], &plain[..]].concat(), after),
+            ([&plain[..], &packed(GzBuilder::new())[..20]].concat(), after),
+            ([&plain[..], b"\0"].concat(), after),
+            (packed(GzBuilder::new().filename("x.tar")), more),
+            (packed(GzBuilder::new().comment("x")), more),
+            (packed(GzBuilder::new().extra(b"xyz1".to_vec())), more),
+            (reserved, more),
+            (plain[..plain.len() - 1].to_vec(), "cannot be read: "),
+            (b"\x1f\x8b".to_vec(), "begins with a gzip header"),
+            (Vec::new(), "is no gzip file"),
+        ] {
+            let found = said(&bytes).unwrap_err();
+            assert!(found.starts_with(what), "{found}");
         }
     }
 
@@ -207,15 +302,21 @@ mod tests {
         std::fs::write(&path, made(&stem, &file(long.clone())).unwrap()).unwrap();
         assert_eq!(read(&path).unwrap(), file(long));
         assert!(made(&stem, &file("n".repeat(101))).unwrap_err().contains("is too long for an archive"));
+        for odd in ["LICENSE\n", "LICENSE-é", "COPYING\\x", "LICENSE."] {
+            assert!(made(&stem, &file(odd.into())).unwrap_err().contains("; rename it"), "{odd:?}");
+        }
+        let twins = BTreeMap::from([("LICENSE".to_owned(), Vec::new()), ("License".to_owned(), Vec::new())]);
+        assert!(made(&stem, &twins).unwrap_err().contains("which are the same on some file systems"));
     }
 
     #[test]
     fn sizes_and_numbers_are_bounded() {
-        let many = vec![(EntryType::Directory, "x/", &b""[..]); MOST_ENTRIES + 1];
+        let names: Vec<String> = (0..=MOST_ENTRIES).map(|i| format!("x/{i}")).collect();
+        let many: Vec<_> = names.iter().map(|name| (EntryType::Regular, name.as_str(), &b""[..])).collect();
         assert!(said(&many).unwrap_err().contains("in 257 files"));
         let mut header = Header::new_ustar();
         header.set_path("x/a").unwrap();
-        for size in [MAX_FILE + 1, u64::MAX >> 1] {
+        for size in [MAX_FILE + 1, 0o777_7777_7777] {
             header.set_size(size);
             header.set_cksum();
             assert!(of(header.as_bytes()).unwrap_err().starts_with("holds more than a packed plugin may hold: "));

@@ -11,8 +11,8 @@ pub enum TrainError {
     /// A network failed; the text says which.
     #[error("{network}: {source}")]
     Network {
-        /// `generator`, `discriminator` or a loss's name.
-        network: &'static str,
+        /// `generator`, `discriminator`, a loss's name or a loss state's.
+        network: String,
         /// Its error.
         source: NetworkError,
     },
@@ -42,11 +42,11 @@ impl From<TchError> for TrainError {
 
 /// Names the network in its error.
 pub(super) trait In<T> {
-    fn within(self, network: &'static str) -> Result<T, TrainError>;
+    fn within(self, network: &str) -> Result<T, TrainError>;
 }
 
 impl<T> In<T> for Result<T, NetworkError> {
-    fn within(self, network: &'static str) -> Result<T, TrainError> {
-        self.map_err(|source| TrainError::Network { network, source })
+    fn within(self, network: &str) -> Result<T, TrainError> {
+        self.map_err(|source| TrainError::Network { network: network.to_owned(), source })
     }
 }

@@ -1,5 +1,7 @@
 //! The two losses over a batch's scores, and their derivatives at the scores: the seeds of every strategy.
 
+use std::borrow::Borrow;
+
 use tandem_plugin_api::{Gan, Symmetry, gan::DiscriminatorLoss};
 use tandem_torch_ext::{Generator, grad};
 use tch::{Device, Kind, Tensor};
@@ -46,6 +48,8 @@ enum Discriminator {
 #[derive(Debug)]
 struct State {
     name: String,
+    /// How errors call it.
+    place: String,
     value: Tensor,
     update: Compiled,
 }
@@ -64,7 +68,7 @@ impl Losses {
     pub fn new(gan: &Gan, kind: Kind, device: Device) -> Result<Self, TrainError> {
         // Losses own no parameters (checked with the definition), so nothing is drawn from this.
         let mut unused = Generator::new(device, 0)?;
-        let mut compile = |network, name| Compiled::new(network, kind, &mut unused).within(name);
+        let mut compile = |network, name: &str| Compiled::new(network, kind, &mut unused).within(name);
         let discriminator = match &gan.loss_discriminator {
             DiscriminatorLoss::Split { real, fake } => {
                 Discriminator::Split(compile(real, "loss_discriminator")?, compile(fake, "loss_discriminator")?)
@@ -73,7 +77,8 @@ impl Losses {
         };
         let states = gan.states.iter().map(|s| {
             let value = Tensor::f_full([0_i64; 0], s.initial, (kind, device))?;
-            Ok(State { name: s.name.clone(), value, update: compile(&s.update, "loss state")? })
+            let place = format!("loss state `{}`", s.name);
+            Ok(State { name: s.name.clone(), update: compile(&s.update, &place)?, place, value })
         });
         let states = states.collect::<Result<_, TrainError>>()?;
         let generator_reads_real = gan.loss_generator.input("real").is_some();
@@ -112,8 +117,8 @@ impl Losses {
         let fake = scores.fake.f_detach()?.f_set_requires_grad(true)?;
         let scores = Scores { real: &real, fake: &fake, labels: scores.labels };
         let (loss_discriminator, loss_generator) = (self.discriminator(&scores)?, self.generator(&scores)?);
-        let mut of_d = gradients(&loss_discriminator, &[&real, &fake])?;
-        let mut of_g = gradients(&loss_generator, &[&fake])?;
+        let mut of_d = gradients(&loss_discriminator, &[&real, &fake], false)?;
+        let mut of_g = gradients(&loss_generator, &[&fake], false)?;
         let (g_f, g_r, h) = (of_d.remove(1), of_d.remove(0), of_g.remove(0));
         Ok(Seeds {
             g_r,
@@ -126,7 +131,7 @@ impl Losses {
 
     /// What the loss states will be after a step of D with these scores; all updates see the states of before.
     pub fn next_states(&self, scores: &Scores<'_>) -> Result<Vec<Tensor>, TrainError> {
-        self.states.iter().map(|s| self.evaluate(&s.update, scores, "loss state")).collect()
+        self.states.iter().map(|s| self.evaluate(&s.update, scores, &s.place)).collect()
     }
 
     /// Moves the loss states on, from the scores of D's step.
@@ -156,7 +161,7 @@ impl Losses {
         Ok(true)
     }
 
-    fn evaluate(&self, loss: &Compiled, scores: &Scores<'_>, name: &'static str) -> Result<Tensor, TrainError> {
+    fn evaluate(&self, loss: &Compiled, scores: &Scores<'_>, name: &str) -> Result<Tensor, TrainError> {
         let mut inputs = vec![("real", scores.real), ("fake", scores.fake)];
         inputs.extend(scores.labels.map(|l| ("labels", l)));
         inputs.extend(self.states.iter().map(|s| (s.name.as_str(), &s.value)));
@@ -164,12 +169,13 @@ impl Losses {
     }
 }
 
-/// `∂loss/∂inputs`; zeros where a loss does not depend on an input at all.
-fn gradients(loss: &Tensor, inputs: &[&Tensor]) -> Result<Vec<Tensor>, TrainError> {
+/// `∂loss/∂inputs`; zeros where a loss does not depend on an input at all, as one that counts steps or is penalties alone.
+/// `keep` leaves the graph for another pass.
+pub(crate) fn gradients(loss: &Tensor, inputs: &[impl Borrow<Tensor>], keep: bool) -> Result<Vec<Tensor>, TrainError> {
     if !loss.requires_grad() {
-        return inputs.iter().map(|t| Ok(t.f_zeros_like()?)).collect();
+        return inputs.iter().map(|t| Ok(t.borrow().f_zeros_like()?.f_detach()?)).collect();
     }
-    Ok(grad(&[loss], &[None], inputs, false, false)?)
+    Ok(grad(&[loss], &[None], inputs, keep, false)?)
 }
 
 /// Checks a declared symmetry on random scores, in float64: `h = -g_f`.

@@ -22,6 +22,7 @@ pub use augment::{Augment, View};
 pub use cost::{Cost, Way};
 pub use error::TrainError;
 pub use histogram::{GAMMA_BINS, gamma_edges};
+pub(crate) use losses::gradients;
 pub use losses::{Losses, Scores, Seeds, check_symmetry};
 pub use networks::{Batch, Networks, StepWeights, draw_latents, generate_with};
 pub use optimizer::{Optimizer, OptimizerSettings};

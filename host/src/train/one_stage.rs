@@ -7,7 +7,7 @@ use tch::Tensor;
 
 use super::{
     Batch, Losses, Networks, Scores, Seeds, StepWeights, Strategy, TrainError, View, backward::backward as seeded,
-    phase,
+    losses, phase,
 };
 use crate::network::Pass;
 
@@ -176,10 +176,10 @@ pub fn separate(
 ) -> Result<[Vec<Tensor>; 2], TrainError> {
     let labels = batch.labels.as_ref();
     let of_d = losses.discriminator(&Scores { real: &pass.real_scores, fake: &pass.fake_scores, labels })?;
-    let of_d = grad(&[&of_d], &[None], networks.discriminator.learned(), true, false)?;
+    let of_d = losses::gradients(&of_d, networks.discriminator.learned(), true)?;
     let real = pass.real_scores.f_detach()?;
     let of_g = losses.generator(&Scores { real: &real, fake: &pass.fake_scores, labels })?;
-    let at_fakes = first(grad(&[&of_g], &[None], &[&pass.leaf], true, false)?)?;
+    let at_fakes = first(losses::gradients(&of_g, &[&pass.leaf], true)?)?;
     let of_g = grad(&[&pass.fakes], &[Some(&at_fakes)], networks.generator.learned(), true, false)?;
     Ok([of_d, of_g])
 }

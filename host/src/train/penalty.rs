@@ -68,11 +68,14 @@ impl Terms {
             let points = points(penalty.at, &batch.images, fakes, view.noise)?;
             let slopes = slopes(networks, &points, batch.labels.as_ref(), view)?;
             let value = value(penalty, &slopes)?;
-            let at_slopes = grad(&[&value], &[None], &[&slopes], true, false)?;
-            let seeds: Vec<&Tensor> = at_slopes.iter().collect();
-            let of_d = backward(networks.autocast(), &[&slopes], &seeds, learned, false)?;
-            for (sum, more) in gradients.iter_mut().zip(&of_d) {
-                *sum = sum.f_add(more)?;
+            // A D whose slope no weight decides has a penalty that none can lower.
+            if slopes.requires_grad() {
+                let at_slopes = grad(&[&value], &[None], &[&slopes], true, false)?;
+                let seeds: Vec<&Tensor> = at_slopes.iter().collect();
+                let of_d = backward(networks.autocast(), &[&slopes], &seeds, learned, false)?;
+                for (sum, more) in gradients.iter_mut().zip(&of_d) {
+                    *sum = sum.f_add(more)?;
+                }
             }
             count(value.f_detach()?)?;
         }

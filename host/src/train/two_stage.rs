@@ -2,10 +2,11 @@
 //!
 //! In D's step G builds no graph (unless its fakes are used again); in G's step D's weight gradients are not computed.
 
-use tandem_torch_ext::grad;
 use tch::Tensor;
 
-use super::{Batch, Losses, Networks, Scores, TrainError, View, backward::backward, error::In, phase};
+use super::{
+    Batch, Losses, Networks, Scores, TrainError, View, backward::backward, error::In, losses::gradients, phase,
+};
 use crate::network::Pass;
 
 /// D's gradients with what the reports want.
@@ -60,7 +61,7 @@ pub fn discriminator(
     drop(forward);
     let _phase = phase!("backward");
     let loss = losses.discriminator(&Scores { real: &real, fake: &fake, labels })?;
-    let at_scores = grad(&[&loss], &[None], &[&real, &fake], false, false)?;
+    let at_scores = gradients(&loss, &[&real, &fake], false)?;
     let seeds: Vec<&Tensor> = at_scores.iter().collect();
     let gradients = backward(networks.autocast(), &[&real, &fake], &seeds, networks.discriminator.learned(), false)?;
     Ok(DiscriminatorStep {
@@ -94,7 +95,7 @@ pub fn generator(
     drop(forward);
     let _phase = phase!("backward");
     let loss = losses.generator(&Scores { real: &real, fake: &fake, labels })?;
-    let at_scores = grad(&[&loss], &[None], &[&fake], false, false)?;
+    let at_scores = gradients(&loss, &[&fake], false)?;
     let seeds: Vec<&Tensor> = at_scores.iter().collect();
     let gradients = backward(networks.autocast(), &[&fake], &seeds, networks.generator.learned(), false)?;
     Ok(GeneratorStep { gradients, loss: loss.f_detach()? })

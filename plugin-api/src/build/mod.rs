@@ -72,7 +72,9 @@ impl Builder {
             (None, Some(node)) => {
                 let mut network = construction.network.clone();
                 network.set_output(node);
-                network.pruned().finish()
+                let network = network.pruned().finish()?;
+                network.check_meaning()?;
+                Ok(network)
             }
         }
     }

@@ -45,6 +45,14 @@ impl Gan {
         Ok(())
     }
 
+    /// That each operation of a new definition has a result that depends on its input. Stored ones may have such, from before it
+    /// was asked: they can be sampled and exported as they were trained.
+    pub fn check_meaning(&self) -> Result<(), Error> {
+        self.graphs().into_iter().try_for_each(|(place, network)| {
+            network.check_meaning().map_err(|e| e.within(format_args!("graph `{place}`")))
+        })
+    }
+
     /// All graphs by their names in the definition.
     pub(super) fn graphs(&self) -> Vec<(String, &Network)> {
         let mut all =

@@ -212,6 +212,7 @@ pub fn declare_with(
     // A stray option is the better message when both went wrong only through it; a wrong value is the better one else.
     let mut gan = gan?;
     gan.options = options.finish()?;
+    gan.check_meaning()?;
     gan.fits(images)?;
     Ok(gan)
 }

@@ -57,6 +57,39 @@ pub fn infer(op: &Op, inputs: &[TensorType]) -> Typed {
     bounded(result)
 }
 
+/// What a new definition may not hold, though a stored one may, which has its steps behind it: an operation whose result no
+/// input changes, or is no number.
+pub fn meaningful(op: &Op, inputs: &[TensorType]) -> Result<(), String> {
+    let count = |dims: &[Dim]| dims.iter().map(|d| if let Dim::Size(n) = d { Some(*n) } else { None }).product();
+    let constant = |what: String| Err(format!("{what}: its result would be constant"));
+    match op {
+        Op::GroupNorm { num_groups, .. } => {
+            let shape = &inputs[0].shape;
+            match count(&shape.0[1..]) {
+                Some(values) if values == *num_groups => {
+                    constant(format!("needs more than one value in each of its {num_groups} groups, found {shape}"))
+                }
+                _ => Ok(()),
+            }
+        }
+        Op::LayerNorm { normalized_shape, .. } if normalized_shape.iter().all(|&n| n == 1) => {
+            constant(format!("needs more than one value to normalise, found {normalized_shape:?}"))
+        }
+        Op::Var { dims, unbiased: true, .. } => {
+            let shape = &inputs[0].shape;
+            let over = |i: &usize| dims.is_empty() || dims.iter().any(|&d| axis(shape, d) == Ok(*i));
+            let reduced: Vec<Dim> = (0..shape.rank()).filter(over).map(|i| shape.0[i]).collect();
+            if count(&reduced) == Some(1) {
+                return Err(format!(
+                    "is unbiased and needs more than one value, found {shape}: its result would be no number"
+                ));
+            }
+            Ok(())
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Whether the operation mixes samples of a batch, so that one sample's output depends on the others.
 pub fn couples_batch(op: &Op, inputs: &[TensorType]) -> bool {
     let touches_batch = |dims: &[i64]| {

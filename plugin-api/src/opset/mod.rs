@@ -12,7 +12,7 @@ mod reference;
 
 pub use cost::forward_flops;
 pub use field::{Field, Interpolation};
-pub use infer::{couples_batch, infer};
+pub use infer::{couples_batch, infer, meaningful};
 pub use parameters::{Parameter, Role, parameters};
 pub use reference::reference;
 

@@ -52,7 +52,7 @@ fn image(g: &Builder, x: &Tensor) -> Tensor {
     let h = x.conv2d("odd", 8, kernel(3).padding(1).bias(false)).layer_norm("forward", &[8, 16, 16], Norm::default());
     let h = h.elu(0.7);
     let wide = kernel(3).padding(2).dilation(2).groups(4).spectral_norm(true);
-    let s = x.conv2d("spread", 8, wide).instance_norm("spread_norm", Norm::default().affine(false)).silu();
+    let s = x.conv2d("params", 8, wide).instance_norm("GroupedConvTranspose", Norm::default().affine(false)).silu();
     let pooled = x.max_pool2d(3, 1, 1) - x.avg_pool2d(3, 1, 1);
     let gains: Vec<f64> = (0..8).map(|i| 1.0 - 0.1 * f64::from(i)).collect();
     let x = (&h + &s) * g.constant(&[8, 1, 1], &gains) + pooled * x.mean_over(&[2, 3], true);

@@ -6,14 +6,17 @@ use super::{
     Results,
     numbers::{decimals, first_line, heading, spread},
 };
-use crate::compare::{Mode, plateau, statistics::Average, table::Cell};
+use crate::{
+    compare::{Mode, plateau, statistics::Average, table::Cell},
+    text::{is_silent, sentence},
+};
 
 pub(super) fn page(results: &Results) -> String {
     let table = &results.table;
     let mut text = "% Made by tandem compare. Needs \\usepackage{booktabs}.\n".to_owned();
     for column in &table.columns {
         if let Some(name) = &column.name {
-            let _ = writeln!(text, "% {} on {}: {}", heading(&column.metric), column.data, name.replace('\n', " "));
+            let _ = writeln!(text, "% {} on {}: {}", heading(&column.metric), sentence(&column.data), sentence(name));
         }
     }
     for failure in &table.failures {
@@ -116,6 +119,7 @@ fn escape(text: &str) -> String {
             '>' => out += "\\textgreater{}",
             '†' => out += "$\\dagger$",
             '#' | '$' | '%' | '&' | '_' | '{' | '}' => out.extend(['\\', c]),
+            c if is_silent(c) => out.push(' '),
             c => out.push(c),
         }
     }

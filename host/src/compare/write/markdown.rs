@@ -13,6 +13,7 @@ use crate::compare::{
     statistics::Average,
     table::{Cell, Row, Table},
 };
+use crate::text::sentence;
 
 pub(super) fn page(results: &Results) -> String {
     let table = &results.table;
@@ -29,7 +30,7 @@ pub(super) fn page(results: &Results) -> String {
     text += "\n";
     for column in &table.columns {
         if let Some(name) = &column.name {
-            let _ = writeln!(text, "- {} on {}: {}", heading(&column.metric), column.data, escape(name));
+            let _ = writeln!(text, "- {} on {}: {}", heading(&column.metric), escape(&column.data), escape(name));
         }
     }
     if table.open > 0 {
@@ -131,5 +132,5 @@ fn ratio(ratio: Option<Average>) -> String {
 }
 
 fn escape(text: &str) -> String {
-    text.replace('|', "\\|").replace('\n', " ")
+    sentence(text).replace('|', "\\|")
 }

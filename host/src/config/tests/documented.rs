@@ -19,7 +19,8 @@ Where a setting may stand, nearest last; the nearest wins, and tables merge key 
 5. `--set key=value`, as often as needed: `--set generator.learning_rate=1e-4`
 
 Values in the last two are TOML; a bare word is a text. `TANDEM_LOG`, `TANDEM_PLUGIN_PATH`, `TANDEM_PYTHON`,
-`TANDEM_LIBTORCH`, `TANDEM_PLUGIN_IN_PROCESS` and `TANDEM_BIN` are not settings.
+`TANDEM_LIBTORCH`, `TANDEM_PLUGIN_IN_PROCESS`, `TANDEM_EXTRACTOR_IN_PROCESS` and `TANDEM_BIN` are not settings. A variable
+of another name may be another program's: it is passed over with a warning that names the nearest.
 
 A file may begin with `extends = \"base.toml\"`, relative to itself; the base may extend another. Paths in a file are relative to that
 file, elsewhere to the current directory.

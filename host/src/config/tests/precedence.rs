@@ -191,6 +191,47 @@ fn values_of_set_and_environment_are_toml_and_bare_words_are_texts() {
 }
 
 #[test]
+fn variables_of_others_are_passed_over() {
+    let foreign = [
+        ("TANDEM_HOME", "/x"),
+        ("TANDEM_DATA", "/x"),
+        ("TANDEM_SEED__X", "1"),
+        ("TANDEM_OPTIONS", "[1]"),
+        ("TANDEM_", ""),
+    ];
+    let env = variables(&[&foreign[..], &[("TANDEM_PLUGIN", "lsgan")]].concat());
+    let config = Sources::load(None, env.clone(), &[]).unwrap().resolve(&PluginDefaults::default()).unwrap().config;
+    assert_eq!(config.plugin, "lsgan");
+    assert_eq!(as_arguments(env).unwrap(), ["plugin=lsgan"]);
+}
+
+#[test]
+fn variables_mean_the_same_as_arguments() {
+    let env = variables(&[
+        ("TANDEM_PLUGIN", "x"),
+        ("TANDEM_STAGES", "\"two\""),
+        ("TANDEM_GENERATOR__LEARNING_RATE", "0.1"),
+        ("TANDEM_GENERATOR__OPTIMIZER", "sgd"),
+        ("TANDEM_SCHEDULE__END", "70"),
+        ("TANDEM_SCHEDULE__KIND", "cosine"),
+        ("TANDEM_DATA__PATH", "some pictures"),
+        ("TANDEM_DATA__KIND", "folder"),
+        ("TANDEM_EVALUATE__METRICS", "[\"kid\", \"fid\"]"),
+        ("TANDEM_OPTIONS__A", "'7'"),
+        ("TANDEM_OPTIONS__B", " 7.0 "),
+        ("TANDEM_OPTIONS__C", "\"it's\" so"),
+        ("TANDEM_OPTIONS__D", "true"),
+        ("TANDEM_OPTIONS__E", "' a'"),
+    ]);
+    let arguments = as_arguments(env.clone()).unwrap();
+    assert!(arguments.contains(&"generator.optimizer=sgd".to_owned()), "{arguments:?}");
+    let resolved = |sources: Sources| sources.resolve(&PluginDefaults::default()).unwrap().config;
+    let by_variables = resolved(Sources::load(None, env, &[]).unwrap());
+    assert_eq!(resolved(Sources::load(None, [], &arguments).unwrap()), by_variables);
+    assert_eq!(by_variables.options["e"].as_str(), Some(" a"));
+}
+
+#[test]
 fn devices() {
     for (text, device) in
         [("auto", Device::Auto), ("cpu", Device::Cpu), ("cuda", Device::Cuda(0)), ("cuda:3", Device::Cuda(3))]

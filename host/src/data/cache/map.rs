@@ -4,6 +4,8 @@ use std::{fs::File, io, path::Path};
 
 use memmap2::Mmap;
 
+use crate::files;
+
 /// A mapped file that is only ever copied from.
 #[derive(Debug)]
 pub(super) struct Map {
@@ -14,7 +16,7 @@ pub(super) struct Map {
 impl Map {
     #[expect(unsafe_code, reason = "memmap2 cannot know who else writes to the file")]
     pub(super) fn open(path: &Path) -> io::Result<Self> {
-        let file = File::open(path)?;
+        let file = files::open(path)?;
         // SAFETY: the two dangers of a map are a file that changes and one that shrinks under it. `prepare` writes a cache
         // under another name, makes it read-only and only then renames it; from then on it is replaced, never written to,
         // and a replaced file lives on under its map. Against others: no reference into the map leaves this type, bytes are

@@ -14,6 +14,7 @@ use sha2::{Digest, Sha256};
 pub(super) use write::Writer;
 
 use super::{Bad, DataError, Transform};
+use crate::{text::Show as _, work::Work};
 use map::Map;
 
 /// The first bytes of a cache.
@@ -137,15 +138,16 @@ impl Cache {
         Ok(())
     }
 
-    /// Reads every image; those that are not what was written. `progress` is told how many were read.
-    pub(super) fn damaged(&self, mut progress: impl FnMut(usize)) -> Vec<(usize, DataError)> {
+    /// Reads every image; those that are not what was written.
+    pub(super) fn damaged(&self) -> Result<Vec<(usize, DataError)>, DataError> {
+        let work = Work::of(format!("checking cache {}", self.path.shown()), self.sums.len() as u64, "images");
         let mut image = vec![0; self.about.transform.sample_len()];
         let mut damaged = Vec::new();
         for index in 0..self.sums.len() {
             damaged.extend(self.read(index, &mut image).err().map(|error| (index, error)));
-            progress(index + 1);
+            work.more(1)?;
         }
-        damaged
+        Ok(damaged)
     }
 
     /// The file.

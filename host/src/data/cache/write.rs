@@ -3,12 +3,15 @@
 use std::{
     fs::{self, File, OpenOptions, TryLockError},
     io::{self, BufWriter, Seek as _, SeekFrom, Write as _},
-    os::unix::fs::MetadataExt as _,
+    os::unix::fs::{MetadataExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
 };
 
 use super::{Description, HEAD, MAGIC, START, VERSION, sum};
-use crate::data::DataError;
+use crate::{
+    data::DataError,
+    work::{self, Held, Hold},
+};
 
 /// A cache in the making. Dropped without [`Writer::finish`], it leaves nothing behind.
 pub(in crate::data) struct Writer {
@@ -17,6 +20,8 @@ pub(in crate::data) struct Writer {
     to: BufWriter<File>,
     sums: Vec<u32>,
     done: bool,
+    /// The unfinished file is removed by whoever stops.
+    _whole: Hold,
 }
 
 impl Writer {
@@ -26,7 +31,10 @@ impl Writer {
         let failed = |source| DataError::Write { path: unfinished.clone(), source };
         fs::create_dir_all(path.parent().unwrap_or(Path::new("."))).map_err(failed)?;
         // What a killed process left is taken over; what a living one writes is locked.
-        let open = || OpenOptions::new().write(true).create(true).truncate(false).open(&unfinished);
+        // Not through a link, which may be anybody's.
+        let open = || {
+            OpenOptions::new().write(true).create(true).truncate(false).custom_flags(libc::O_NOFOLLOW).open(&unfinished)
+        };
         let file = lock(&unfinished, open).map_err(failed)?;
         let file = file.ok_or_else(|| DataError::Busy { path: path.to_owned() })?;
         let begin = || -> io::Result<BufWriter<File>> {
@@ -36,7 +44,14 @@ impl Writer {
             Ok(to)
         };
         let to = begin().map_err(failed)?;
-        Ok(Self { path: path.to_owned(), unfinished, to, sums: Vec::new(), done: false })
+        Ok(Self {
+            path: path.to_owned(),
+            unfinished,
+            to,
+            sums: Vec::new(),
+            done: false,
+            _whole: work::hold(Held::WRITES),
+        })
     }
 
     /// Adds an image's planes.

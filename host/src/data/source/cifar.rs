@@ -1,11 +1,9 @@
-//! CIFAR-10 and CIFAR-100 in their binary form: records of one or two label bytes and three planes of 32x32.
+//! CIFAR-10 and CIFAR-100 in both of their forms: binary, records of one or two label bytes and three planes of 32x32; and
+//! Python's, pickles of an array of such planes and a list of labels.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
-use super::{Content, Labels, Opened, Samples, Split};
+use super::{Content, Labels, Opened, Samples, Split, file, pickle::Pickle};
 use crate::{data::DataError, text::Show as _};
 
 const SIDE: usize = 32;
@@ -13,102 +11,207 @@ const AREA: usize = SIDE * SIDE;
 
 /// What tells the two apart.
 pub(super) struct Form {
+    name: &'static str,
     /// Bytes before the pixels; the last of them is the label.
     label_bytes: usize,
     classes: u8,
+    binary: Files,
+    python: Files,
+    /// The labels in the Python form.
+    labels_key: &'static str,
+}
+
+/// The files of one form of the set.
+struct Files {
     train: &'static [&'static str],
-    test: &'static [&'static str],
-    /// The file that names the classes, one a line.
+    test: &'static str,
+    /// The file that names the classes: one a line, or a pickle.
     names: &'static str,
+    /// The names' key in that pickle.
+    names_key: &'static str,
     /// The folder that the published archive unpacks to.
     folder: &'static str,
 }
 
 pub(super) const TEN: Form = Form {
+    name: "CIFAR-10",
     label_bytes: 1,
     classes: 10,
-    train: &["data_batch_1.bin", "data_batch_2.bin", "data_batch_3.bin", "data_batch_4.bin", "data_batch_5.bin"],
-    test: &["test_batch.bin"],
-    names: "batches.meta.txt",
-    folder: "cifar-10-batches-bin",
+    binary: Files {
+        train: &["data_batch_1.bin", "data_batch_2.bin", "data_batch_3.bin", "data_batch_4.bin", "data_batch_5.bin"],
+        test: "test_batch.bin",
+        names: "batches.meta.txt",
+        names_key: "",
+        folder: "cifar-10-batches-bin",
+    },
+    python: Files {
+        train: &["data_batch_1", "data_batch_2", "data_batch_3", "data_batch_4", "data_batch_5"],
+        test: "test_batch",
+        names: "batches.meta",
+        names_key: "label_names",
+        folder: "cifar-10-batches-py",
+    },
+    labels_key: "labels",
 };
 
 /// A coarse label stands before the fine one.
 pub(super) const HUNDRED: Form = Form {
+    name: "CIFAR-100",
     label_bytes: 2,
     classes: 100,
-    train: &["train.bin"],
-    test: &["test.bin"],
-    names: "fine_label_names.txt",
-    folder: "cifar-100-binary",
+    binary: Files {
+        train: &["train.bin"],
+        test: "test.bin",
+        names: "fine_label_names.txt",
+        names_key: "",
+        folder: "cifar-100-binary",
+    },
+    python: Files {
+        train: &["train"],
+        test: "test",
+        names: "meta",
+        names_key: "fine_label_names",
+        folder: "cifar-100-python",
+    },
+    labels_key: "fine_labels",
 };
+
+impl Files {
+    fn of(&self, split: Split) -> &[&'static str] {
+        if split == Split::Test { std::slice::from_ref(&self.test) } else { self.train }
+    }
+
+    /// Where files of this form lie: the folder, or the published archive's folder in it.
+    fn folder(&self, path: &Path) -> Option<PathBuf> {
+        let holds = |folder: &PathBuf| self.train.iter().chain([&self.test]).any(|name| is_batch(&folder.join(name)));
+        [path.join(self.folder), path.to_owned()].into_iter().find(holds)
+    }
+}
+
+/// Whether a batch lies there. Files named `train` and `test` are anybody's, unless they are pickles.
+fn is_batch(path: &Path) -> bool {
+    let anybodys = path.ends_with(HUNDRED.python.train[0]) || path.ends_with(HUNDRED.python.test);
+    path.is_file() && (!anybodys || file::start(path) == Some([PROTOCOL]))
+}
+
+/// What every pickle of these begins with.
+const PROTOCOL: u8 = 0x80;
 
 /// The files of a split in a folder or in the published archive's folder there; a file is itself.
 pub(super) fn files(path: &Path, split: Split, form: &Form) -> Result<Vec<PathBuf>, DataError> {
     if path.is_file() {
         return Ok(vec![path.to_owned()]);
     }
-    let names = if split == Split::Test { form.test } else { form.train };
-    let inner = path.join(form.folder);
-    let folder = if inner.is_dir() { &inner } else { path };
-    let files: Vec<PathBuf> = names.iter().map(|name| folder.join(name)).collect();
+    let missing = |expected: String| DataError::Missing { path: path.to_owned(), what: form.name, expected };
+    let there = [&form.binary, &form.python].into_iter().find_map(|files| Some((files, files.folder(path)?)));
+    let Some((files, folder)) = there else {
+        let first = |files: &Files| files.of(split)[0];
+        return Err(missing(format!("{}` or `{}", first(&form.binary), first(&form.python))));
+    };
+    let files: Vec<PathBuf> = files.of(split).iter().map(|name| folder.join(name)).collect();
     match files.iter().find(|file| !file.exists()) {
-        Some(missing) => Err(DataError::Missing {
-            path: path.to_owned(),
-            what: if form.classes == 10 { "CIFAR-10" } else { "CIFAR-100" },
-            expected: missing.file_name().unwrap_or_default().to_string_lossy().into_owned(),
-        }),
+        Some(gone) => Err(missing(gone.strip_prefix(path).unwrap_or(gone).to_string_lossy().into_owned())),
         None => Ok(files),
     }
 }
 
+/// Which split of the set lies in a folder, if any: the one to train on, where a file of it is there. One that is not whole is
+/// an error, and not taken for the other.
+pub(super) fn split_in(path: &Path, form: &Form) -> Result<Option<Split>, DataError> {
+    for part in [&form.binary, &form.python] {
+        let Some(folder) = part.folder(path) else { continue };
+        let any = |split| part.of(split).iter().any(|name| folder.join(name).exists());
+        let split = if any(Split::Train) { Split::Train } else { Split::Test };
+        return files(path, split, form).map(|_| Some(split));
+    }
+    Ok(None)
+}
+
 struct Cifar {
-    /// Each file with its bytes.
+    /// Each file with its bytes: records of a binary file, or the pixels of a pickle.
     files: Vec<(PathBuf, Vec<u8>)>,
-    /// Where each image begins: file and byte of its pixels.
-    places: Vec<(usize, usize)>,
+    /// Where each image begins: file, row, and byte of its pixels.
+    places: Vec<(usize, usize, usize)>,
 }
 
 pub(super) fn open(files: &[PathBuf], form: &Form) -> Result<Opened, DataError> {
-    let record = form.label_bytes + 3 * AREA;
     let mut cifar = Cifar { files: Vec::new(), places: Vec::new() };
     let mut labels = Labels::default();
     for (i, path) in files.iter().enumerate() {
-        let bytes = fs::read(path).map_err(|source| DataError::Read { path: path.clone(), source })?;
-        let wrong = |what| Err(DataError::Malformed { path: path.clone(), what });
-        if bytes.is_empty() {
-            return wrong("the file is empty".into());
-        }
-        if bytes.len() % record != 0 {
-            let (row, end) = (bytes.len() / record, (bytes.len() / record + 1) * record);
-            return wrong(format!(
-                "truncated: row {row} of {record} bytes ends at byte {end}, the file at {}; fetch the file again",
-                bytes.len()
-            ));
-        }
-        for start in (0..bytes.len()).step_by(record) {
-            let label = bytes[start + form.label_bytes - 1];
-            if label >= form.classes {
-                let (row, at, most) = (start / record, start + form.label_bytes - 1, form.classes - 1);
-                return wrong(format!(
-                    "row {row}, byte {at}: label {label}, expected at most {most}; is it a file of this data set?"
-                ));
-            }
-            labels.of.push(label.into());
-            cifar.places.push((i, start + form.label_bytes));
-        }
+        let wrong = |what| DataError::Malformed { path: path.clone(), what };
+        let mut bytes = file::bytes(path)?;
+        // A binary file begins with a label.
+        let (first, record, of) = if bytes.first() == Some(&PROTOCOL) {
+            let (pixels, of) = unpickled(&bytes, form).map_err(|why| {
+                wrong(format!("{why}; fetch the file again, or give the binary version of {}", form.name))
+            })?;
+            bytes = pixels;
+            (0, 3 * AREA, of)
+        } else {
+            let record = form.label_bytes + 3 * AREA;
+            (form.label_bytes, record, records(&bytes, record, form).map_err(wrong)?)
+        };
+        cifar.places.extend((0..of.len()).map(|row| (i, row, row * record + first)));
+        labels.of.extend(of);
         cifar.files.push((path.clone(), bytes));
     }
     labels.names = names(files, form);
     Ok(Opened { samples: Box::new(cifar), labels })
 }
 
+/// The labels of a binary file's records.
+fn records(bytes: &[u8], record: usize, form: &Form) -> Result<Vec<u16>, String> {
+    if bytes.is_empty() {
+        return Err("the file is empty".into());
+    }
+    if bytes.len() % record != 0 {
+        let (row, end) = (bytes.len() / record, (bytes.len() / record + 1) * record);
+        return Err(format!(
+            "truncated: row {row} of {record} bytes ends at byte {end}, the file at {}; fetch the file again",
+            bytes.len()
+        ));
+    }
+    let label = |(row, record): (usize, &[u8])| {
+        let label = record[form.label_bytes - 1];
+        if label < form.classes {
+            return Ok(label.into());
+        }
+        let (at, most) = (row * record.len() + form.label_bytes - 1, form.classes - 1);
+        Err(format!("row {row}, byte {at}: label {label}, expected at most {most}; is it a file of this data set?"))
+    };
+    bytes.chunks_exact(record).enumerate().map(label).collect()
+}
+
+/// The pixels and labels of a pickle.
+fn unpickled(bytes: &[u8], form: &Form) -> Result<(Vec<u8>, Vec<u16>), String> {
+    let pickle = Pickle::read(bytes)?;
+    let (sizes, pixels) = pickle.array("data")?;
+    let numbers = pickle.numbers(form.labels_key)?;
+    let rows = numbers.len();
+    if rows == 0 || *sizes != [rows, 3 * AREA] {
+        return Err(format!(
+            "its `data` is of the sizes {sizes:?}, expected {:?} for its {rows} labels",
+            [rows, 3 * AREA]
+        ));
+    }
+    let label = |(row, number): (usize, &i64)| {
+        let label = u16::try_from(*number).ok().filter(|&label| label < form.classes.into());
+        label.ok_or_else(|| format!("row {row}: label {number}, expected at most {}", form.classes - 1))
+    };
+    Ok((pixels.to_vec(), numbers.iter().enumerate().map(label).collect::<Result<_, _>>()?))
+}
+
 /// The classes' names where the file that has them lies there and is whole.
 fn names(files: &[PathBuf], form: &Form) -> Vec<String> {
-    let file = files.first().and_then(|f| f.parent()).map(|folder| folder.join(form.names));
-    let text = file.and_then(|f| fs::read_to_string(f).ok()).unwrap_or_default();
-    let names: Vec<String> = text.lines().map(str::trim).filter(|l| !l.is_empty()).map(str::to_owned).collect();
-    if names.len() == usize::from(form.classes) { names } else { Vec::new() }
+    let beside = |name| files.first()?.parent().map(|folder: &Path| folder.join(name));
+    let lines = |file: PathBuf| {
+        let text = file::text(&file).ok()?;
+        Some(text.lines().map(str::trim).filter(|l| !l.is_empty()).map(str::to_owned).collect())
+    };
+    let pickled = |file: PathBuf| Pickle::read(&file::bytes(&file).ok()?).ok()?.words(form.python.names_key).ok();
+    let names: Option<Vec<String>> =
+        beside(form.binary.names).and_then(lines).or_else(|| beside(form.python.names).and_then(pickled));
+    names.filter(|names| names.len() == usize::from(form.classes)).unwrap_or_default()
 }
 
 impl Samples for Cifar {
@@ -117,12 +220,12 @@ impl Samples for Cifar {
     }
 
     fn name(&self, index: usize) -> String {
-        let (file, byte) = self.places[index];
-        format!("{}, byte {byte}", self.files[file].0.shown())
+        let (file, row, _) = self.places[index];
+        format!("{}, row {row}", self.files[file].0.shown())
     }
 
     fn read(&self, index: usize, buffer: &mut Vec<u8>) -> Result<Content, String> {
-        let (file, start) = self.places[index];
+        let (file, _, start) = self.places[index];
         let planes = &self.files[file].1[start..start + 3 * AREA];
         buffer.clear();
         buffer.extend((0..AREA).flat_map(|i| [planes[i], planes[AREA + i], planes[2 * AREA + i]]));

@@ -40,31 +40,101 @@ pub(super) fn digits(transform: &Transform) -> Result<Opened, DataError> {
     Idx { images, path: "the shipped digits".into(), transposed: false }.with(labels, transform)
 }
 
-/// A split's images and labels in a folder, under MNIST's usual names or EMNIST's, gzipped or not.
-pub(super) fn pair(folder: &Path, split: Split) -> Result<(PathBuf, PathBuf), DataError> {
-    let usual = if split == Split::Test { "t10k" } else { "train" };
-    let find = |rest: &str| {
-        let there =
-            |name: &str| [folder.join(name), folder.join(format!("{name}.gz"))].into_iter().find(|p| p.exists());
-        let expected = format!("{usual}-{rest}");
-        if let Some(found) = there(&expected) {
-            return Ok(found);
-        }
-        emnist(folder, &format!("-{}-{rest}", split.name()))?
-            .ok_or_else(|| DataError::NotFound { path: folder.to_owned(), expected })
-    };
-    Ok((find("images-idx3-ubyte")?, find("labels-idx1-ubyte")?))
+/// A file's name by its place in a set: before it stands the split, with or without the set's name.
+struct Part {
+    /// MNIST's own form; others have `.idx3-ubyte` for the last.
+    ending: &'static str,
+    /// The images' file.
+    dotted: &'static str,
 }
 
-/// The one file of a folder whose name begins with `emnist` and ends so, gzipped or not. As published, the folder has six
-/// such files, of sets with other classes; which of them is meant must be said.
-fn emnist(folder: &Path, ending: &str) -> Result<Option<PathBuf>, DataError> {
+const IMAGES: Part = Part { ending: "images-idx3-ubyte", dotted: "images.idx3-ubyte" };
+const LABELS: Part = Part { ending: "labels-idx1-ubyte", dotted: "labels.idx1-ubyte" };
+/// QMNIST's, whose first column is the digit.
+const WIDE_LABELS: Part = Part { ending: "labels-idx2-int", dotted: "labels.idx2-int" };
+
+/// A split's images and labels in a folder, under MNIST's usual names or EMNIST's, gzipped or not; or in a folder where
+/// torchvision leaves them.
+pub(super) fn pair(folder: &Path, split: Split) -> Result<(PathBuf, PathBuf), DataError> {
+    let inner = place(folder)?;
+    let folder = inner.as_deref().unwrap_or(folder);
+    let missing = |part: &Part| {
+        let expected = format!("{}-{}", usual(split), part.ending);
+        DataError::NotFound { path: folder.to_owned(), expected }
+    };
+    let images = find(folder, split, &IMAGES)?.ok_or_else(|| missing(&IMAGES))?;
+    let labels = match find(folder, split, &LABELS)? {
+        Some(labels) => Some(labels),
+        None => find(folder, split, &WIDE_LABELS)?,
+    };
+    Ok((images, labels.ok_or_else(|| missing(&LABELS))?))
+}
+
+/// Which split of a set in MNIST's form lies in a folder, if any: the one to train on, where a file of it is there. One that
+/// is not whole is an error, and not taken for the other.
+pub(super) fn split_in(folder: &Path) -> Result<Option<Split>, DataError> {
+    let Some(inner) = place(folder)? else { return Ok(None) };
+    for split in [Split::Train, Split::Test] {
+        let any = find(&inner, split, &IMAGES)?.is_some() || find(&inner, split, &LABELS)?.is_some();
+        if any {
+            return pair(folder, split).map(|_| Some(split));
+        }
+    }
+    Ok(None)
+}
+
+/// The folder that holds the files: this one, or the one `raw` in it or in a folder of it, where torchvision puts them.
+fn place(folder: &Path) -> Result<Option<PathBuf>, DataError> {
+    let holds = |folder: &Path| {
+        [Split::Train, Split::Test].iter().any(|&split| !matches!(find(folder, split, &IMAGES), Ok(None)))
+    };
+    let raw = folder.join("raw");
+    if holds(folder) {
+        return Ok(Some(folder.to_owned()));
+    }
+    if holds(&raw) {
+        return Ok(Some(raw));
+    }
+    let inner = fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok);
+    // Among a million pictures no other question is asked of each than this one.
+    let folders = inner.filter(|entry| entry.file_type().is_ok_and(|kind| !kind.is_file()));
+    let mut found: Vec<PathBuf> = folders.map(|entry| entry.path().join("raw")).filter(|raw| holds(raw)).collect();
+    found.sort();
+    match &found[..] {
+        [] => Ok(None),
+        [one] => Ok(Some(one.clone())),
+        several => Err(several_sets(folder, several)),
+    }
+}
+
+/// Several sets lie in the folders of one; which is meant must be said.
+fn several_sets(folder: &Path, found: &[PathBuf]) -> DataError {
+    let names: Vec<String> = found.iter().map(|path| path.shown().to_string()).collect();
+    let what = format!("it holds several data sets: {}; name one of them as data.path", names.join(", "));
+    DataError::Malformed { path: folder.to_owned(), what }
+}
+
+fn usual(split: Split) -> &'static str {
+    if split == Split::Test { "t10k" } else { "train" }
+}
+
+/// A split's file of one part. Before MNIST's own name for it others put the set's, as EMNIST and QMNIST. As published, a
+/// folder may have several such files, of sets with other classes; which of them is meant must be said.
+fn find(folder: &Path, split: Split, part: &Part) -> Result<Option<PathBuf>, DataError> {
+    for name in [part.ending, part.dotted].map(|ending| format!("{}-{ending}", usual(split))) {
+        // Some archives unpack to a folder of the file's name that holds it.
+        let places = [folder.join(&name), folder.join(format!("{name}.gz")), folder.join(&name).join(&name)];
+        if let Some(found) = places.into_iter().find(|path| path.is_file()) {
+            return Ok(Some(found));
+        }
+    }
+    let ending = format!("-{}-{}", split.name(), part.ending);
     let Ok(entries) = fs::read_dir(folder) else { return Ok(None) };
     // The name without `.gz`, then the name: of two forms of one file the first is taken.
     let mut found: Vec<(String, String)> = Vec::new();
     for name in entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()) {
         let plain = name.strip_suffix(".gz").unwrap_or(&name).to_owned();
-        if plain.starts_with("emnist") && plain.ends_with(ending) {
+        if !plain.starts_with('.') && plain.ends_with(&ending) {
             found.push((plain, name));
         }
     }
@@ -151,34 +221,100 @@ pub(in crate::data) fn parse_images(source: impl BufRead, path: &Path) -> Result
     Ok(Images { count, height, width, pixels })
 }
 
-fn parse_labels(source: impl BufRead, path: &Path) -> Result<Vec<u8>, DataError> {
-    let ([_], labels) = parse(source, path)?;
-    Ok(labels)
+/// QMNIST's labels are rows of numbers of four bytes, of which the first is the digit.
+fn parse_labels(mut source: impl BufRead, path: &Path) -> Result<Vec<u8>, DataError> {
+    if !path.to_string_lossy().contains(WIDE_LABELS.ending) {
+        let ([_], labels) = parse(source, path)?;
+        return Ok(labels);
+    }
+    let ([count, columns], values) = parse_as::<2>(&mut source, path, Kind::Wide)?;
+    let row = columns * Kind::Wide.bytes();
+    let label = |(i, row): (usize, &[u8])| match *row {
+        [0, 0, 0, label, ..] => Ok(label),
+        _ => {
+            Err(DataError::Malformed { path: path.to_owned(), what: format!("row {i}: its first number is no digit") })
+        }
+    };
+    values.chunks_exact(row).take(count).enumerate().map(label).collect()
 }
 
-/// The sizes and the values of an IDX file of `D` dimensions.
-fn parse<const D: usize>(mut source: impl BufRead, path: &Path) -> Result<([usize; D], Vec<u8>), DataError> {
-    let unread = |source| DataError::Read { path: path.to_owned(), source };
-    if !source.fill_buf().map_err(unread)?.starts_with(&[0x1f, 0x8b]) {
-        return parse_plain(source, path, unread);
+/// What an IDX file's values are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Bytes = 8,
+    Wide = 12,
+}
+
+impl Kind {
+    const fn bytes(self) -> usize {
+        match self {
+            Self::Bytes => 1,
+            Self::Wide => 4,
+        }
     }
-    parse_plain(GzDecoder::new(source), path, |source| DataError::Malformed {
+}
+
+/// The sizes and the bytes of an IDX file of `D` dimensions.
+fn parse<const D: usize>(source: impl BufRead, path: &Path) -> Result<([usize; D], Vec<u8>), DataError> {
+    parse_as(source, path, Kind::Bytes)
+}
+
+fn parse_as<const D: usize>(
+    mut source: impl BufRead,
+    path: &Path,
+    kind: Kind,
+) -> Result<([usize; D], Vec<u8>), DataError> {
+    let unread = |source| DataError::Read { path: path.to_owned(), source };
+    if !source.fill_buf().map_err(unread)?.starts_with(&GZIP) {
+        return parse_plain(source, path, kind, unread);
+    }
+    let members = Members { current: Some(GzDecoder::new(source)), path };
+    parse_plain(members, path, kind, |source| DataError::Malformed {
         path: path.to_owned(),
         what: format!("its gzip stream is broken: {source}; fetch the file again"),
     })
+}
+
+const GZIP: [u8; 2] = [0x1f, 0x8b];
+
+/// The members of a gzip file, one after the other, as gzip itself reads them: what follows the last of them is ignored, and
+/// a word says so, unless it is the filling of a tape.
+struct Members<'a, R> {
+    current: Option<GzDecoder<R>>,
+    path: &'a Path,
+}
+
+impl<R: BufRead> Read for Members<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while let Some(member) = &mut self.current {
+            let count = member.read(buffer)?;
+            if count > 0 || buffer.is_empty() {
+                return Ok(count);
+            }
+            let Some(mut rest) = self.current.take().map(GzDecoder::into_inner) else { break };
+            let next = rest.fill_buf()?;
+            if next.starts_with(&GZIP) || next == &GZIP[..1] {
+                self.current = Some(GzDecoder::new(rest));
+            } else if next.iter().any(|&byte| byte != 0) {
+                tracing::warn!("{}: what follows its gzip data is ignored", self.path.shown());
+            }
+        }
+        Ok(0)
+    }
 }
 
 /// Memory is taken as values arrive, never for what a header merely promises.
 fn parse_plain<const D: usize>(
     mut source: impl Read,
     path: &Path,
+    kind: Kind,
     failed: impl Fn(io::Error) -> DataError,
 ) -> Result<([usize; D], Vec<u8>), DataError> {
     let wrong = |what| DataError::Malformed { path: path.to_owned(), what };
     let mut header = Vec::new();
     source.by_ref().take(4 + 4 * D as u64).read_to_end(&mut header).map_err(&failed)?;
-    let sizes = parse_header::<D>(&header).map_err(wrong)?;
-    let want = sizes.iter().try_fold(1_usize, |n, &s| n.checked_mul(s)).filter(|&n| n <= MOST_BYTES);
+    let sizes = parse_header::<D>(&header, kind).map_err(wrong)?;
+    let want = sizes.iter().try_fold(kind.bytes(), |n, &s| n.checked_mul(s)).filter(|&n| n <= MOST_BYTES);
     let want = want.ok_or_else(|| {
         wrong(format!("its sizes {sizes:?} are absurd: at most {} GiB can be trained on", MOST_BYTES >> 30))
     })?;
@@ -197,17 +333,21 @@ fn parse_plain<const D: usize>(
 }
 
 /// The sizes in a header of `D` dimensions; what is wrong with it otherwise.
-fn parse_header<const D: usize>(header: &[u8]) -> Result<[usize; D], String> {
+fn parse_header<const D: usize>(header: &[u8], kind: Kind) -> Result<[usize; D], String> {
     let length = 4 + 4 * D;
     match *header {
         [] => return Err("the file is empty".into()),
-        [0, 0, 8, d, ..] if usize::from(d) == D => {}
-        [0, 0, 8, d, ..] => {
+        [0, 0, found, d, ..] if found == kind as u8 && usize::from(d) == D => {}
+        [0, 0, found, d, ..] if found == kind as u8 => {
             let what = if D == 3 { "images" } else { "labels" };
             return Err(format!("it has {d} dimensions, expected {D} ({what})"));
         }
-        [0, 0, kind, _, ..] => {
-            return Err(format!("its values are of IDX type {kind:#04x}, expected 0x08 (unsigned bytes)"));
+        [0, 0, found, _, ..] => {
+            let expected = match kind {
+                Kind::Bytes => "0x08 (unsigned bytes)",
+                Kind::Wide => "0x0c (numbers of four bytes)",
+            };
+            return Err(format!("its values are of IDX type {found:#04x}, expected {expected}"));
         }
         _ => {
             let found: Vec<String> = header.iter().take(4).map(|b| format!("{b:02x}")).collect();

@@ -3,7 +3,7 @@
 //! little-endian machines, the only form that LSUN is published in. Named databases and duplicate keys are not read.
 
 use std::{
-    fs::File,
+    fs::{self, File},
     io,
     os::unix::fs::FileExt as _,
     path::{Path, PathBuf},
@@ -24,9 +24,40 @@ const BIG: u16 = 0x01;
 /// A tree deeper than this runs in a circle: 2³² entries are 10 deep.
 const DEEPEST: usize = 64;
 
-/// `data.mdb` in a folder; a file is itself.
-pub(super) fn file(path: &Path) -> PathBuf {
-    if path.is_dir() { path.join("data.mdb") } else { path.to_owned() }
+const FILE: &str = "data.mdb";
+
+/// `data.mdb` in a folder, or in the one folder of it that has one, as where several of LSUN's sets are kept; a file is itself.
+pub(super) fn file(path: &Path) -> Result<PathBuf, DataError> {
+    if !path.is_dir() {
+        return Ok(path.to_owned());
+    }
+    if path.join(FILE).is_file() {
+        return Ok(path.join(FILE));
+    }
+    let failed = |source| DataError::Read { path: path.to_owned(), source };
+    let mut found = Vec::new();
+    for entry in fs::read_dir(path).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        // Of a million pictures none is asked whether there is something in it.
+        if !entry.file_type().map_err(failed)?.is_file() && entry.path().join(FILE).is_file() {
+            found.push(entry.path());
+        }
+    }
+    found.sort();
+    match &found[..] {
+        [] => Err(DataError::Missing { path: path.to_owned(), what: "LMDB", expected: FILE.to_owned() }),
+        [one] => Ok(one.join(FILE)),
+        several => {
+            let names: Vec<String> = several.iter().map(|path| path.shown().to_string()).collect();
+            let what = format!("it holds several LMDBs: {}; name one of them as data.path", names.join(", "));
+            Err(DataError::Malformed { path: path.to_owned(), what })
+        }
+    }
+}
+
+/// Whether a folder is one of an LMDB, or one whose folders are.
+pub(super) fn is_here(folder: &Path) -> bool {
+    !matches!(file(folder), Err(DataError::Missing { .. } | DataError::Read { .. }))
 }
 
 struct Lmdb {

@@ -2,12 +2,20 @@
 
 mod celeba;
 mod cifar;
+mod compressed;
 mod detect;
+mod file;
 mod folder;
 pub(super) mod idx;
 mod labels;
 mod lmdb;
+mod names;
+mod passed;
+mod pickle;
+pub(super) mod regular;
+mod shards;
 mod tar;
+mod tree;
 mod zip;
 
 use std::{
@@ -19,8 +27,12 @@ use std::{
 use sha2::{Digest, Sha256};
 
 pub(super) use labels::Labels;
+pub(super) use passed::PassedOver;
 
-use super::{DataError, Transform, picture::Picture};
+use super::{
+    DataError, Transform,
+    picture::{Picture, is_picture},
+};
 use crate::text::Show as _;
 
 /// Which images a data set has been divided into.
@@ -140,6 +152,20 @@ pub(super) fn picture(
     }
 }
 
+/// The files that a data set consists of, in a fixed order.
+#[derive(Debug)]
+pub(super) struct Listed {
+    pub(super) files: Vec<PathBuf>,
+    /// What lies among them.
+    passed: PassedOver,
+}
+
+impl From<Vec<PathBuf>> for Listed {
+    fn from(files: Vec<PathBuf>) -> Self {
+        Self { files, passed: PassedOver::default() }
+    }
+}
+
 /// A data set opened: nothing decoded yet.
 pub(super) struct Opened {
     pub(super) samples: Box<dyn Samples>,
@@ -147,43 +173,52 @@ pub(super) struct Opened {
 }
 
 impl Source {
-    /// The files that the data set consists of, in a fixed order.
-    pub(super) fn files(&self) -> Result<Vec<PathBuf>, DataError> {
-        match self {
-            Self::Digits => Ok(Vec::new()),
+    /// The files that the data set consists of.
+    pub(super) fn files(&self) -> Result<Listed, DataError> {
+        let files = match self {
+            Self::Folder(path) => return folder::files(path),
+            Self::Tar(path) => return tar::files(path),
+            Self::Digits => Vec::new(),
             Self::Mnist { folder, split, .. } => {
                 let (images, labels) = idx::pair(folder, *split)?;
-                Ok(vec![images, labels])
+                vec![images, labels]
             }
-            Self::Idx { images, labels, .. } => Ok([images].into_iter().chain(labels).cloned().collect()),
-            Self::Cifar10 { path, split } => cifar::files(path, *split, &cifar::TEN),
-            Self::Cifar100 { path, split } => cifar::files(path, *split, &cifar::HUNDRED),
-            Self::Folder(path) => folder::files(path),
-            Self::Zip(path) | Self::Cache(path) => Ok(vec![path.clone()]),
-            Self::Tar(path) => tar::files(path),
-            Self::Lmdb(path) => Ok(vec![lmdb::file(path)]),
-            Self::Celeba { folder, attribute, split } => celeba::files(folder, attribute.is_some(), split.is_some()),
-        }
+            Self::Idx { images, labels, .. } => [images].into_iter().chain(labels).cloned().collect(),
+            Self::Cifar10 { path, split } => cifar::files(path, *split, &cifar::TEN)?,
+            Self::Cifar100 { path, split } => cifar::files(path, *split, &cifar::HUNDRED)?,
+            Self::Zip(path) | Self::Cache(path) => vec![path.clone()],
+            Self::Lmdb(path) => vec![lmdb::file(path)?],
+            Self::Celeba { folder, attribute, split } => celeba::files(folder, attribute.is_some(), split.is_some())?,
+        };
+        Ok(files.into())
     }
 
-    /// Opens it; `files` are its [`Self::files`].
-    pub(super) fn open(&self, files: &[PathBuf], transform: &Transform) -> Result<Opened, DataError> {
-        match self {
+    /// Opens it, and says what was passed over; `listed` are its [`Self::files`].
+    pub(super) fn open(&self, listed: &Listed, transform: &Transform) -> Result<(Opened, PassedOver), DataError> {
+        let files = &listed.files[..];
+        // Of a folder of images, one that is no file is a bad one.
+        if !matches!(self, Self::Folder(_) | Self::Celeba { .. }) {
+            for file in files {
+                regular::facts(file).map_err(|source| DataError::Read { path: file.clone(), source })?;
+            }
+        }
+        let opened = match self {
+            Self::Folder(path) => return folder::open(path, listed),
+            Self::Zip(path) => return zip::open(path),
+            Self::Tar(path) => return tar::open(path, listed),
             Self::Digits => idx::digits(transform),
             Self::Mnist { transposed, .. } | Self::Idx { transposed, .. } => {
                 idx::open(&files[0], files.get(1), *transposed, transform)
             }
             Self::Cifar10 { .. } => cifar::open(files, &cifar::TEN),
             Self::Cifar100 { .. } => cifar::open(files, &cifar::HUNDRED),
-            Self::Folder(path) => folder::open(path, files),
-            Self::Zip(path) => zip::open(path),
-            Self::Tar(path) => tar::open(path, files),
             Self::Lmdb(_) => lmdb::open(&files[0]),
             Self::Celeba { folder, attribute, split } => celeba::open(folder, files, attribute.as_deref(), *split),
             Self::Cache(path) => {
                 Err(DataError::Cache { path: path.clone(), what: "a cache is opened, not decoded".into() })
             }
-        }
+        };
+        Ok((opened?, PassedOver::default()))
     }
 
     /// What the source is, in words: for messages and a cache's description.
@@ -237,13 +272,16 @@ impl Source {
 
     /// SHA-256, in hex, of what the source is and of its files: absolute path, and each file's name, length and time.
     /// Contents are not read, so that a cache of a hundred thousand files is found at once.
-    pub(super) fn identity(&self, files: &[PathBuf]) -> Result<String, DataError> {
+    pub(super) fn identity(&self, listed: &Listed) -> Result<String, DataError> {
         let failed = |path: &Path| {
             let path = path.to_owned();
-            move |source| DataError::Read { path, source }
+            move |source| DataError::Read { source: regular::explained(&path, source), path }
         };
         let mut hash = Sha256::new();
-        hash.update("tandem source 1\n");
+        // Another number for other rules of what is an image and which class it has: a cache that was made by older ones is
+        // not taken for one of these.
+        let rules = if matches!(self, Self::Folder(_) | Self::Zip(_) | Self::Tar(_)) { 2 } else { 1 };
+        hash.update(format!("tandem source {rules}\n"));
         if *self == Self::Digits {
             hash.update("digits");
         } else {
@@ -252,8 +290,9 @@ impl Source {
             // The rest of the description, without the path as it was written.
             hash.update(self.describe().replace(&self.path().shown().to_string(), ""));
         }
-        for file in files {
-            let facts = fs::metadata(file).map_err(failed(file))?;
+        for file in &listed.files {
+            // A link that leads nowhere has facts of its own; that it cannot be read is told with the images.
+            let facts = fs::metadata(file).or_else(|_| fs::symlink_metadata(file)).map_err(failed(file))?;
             let time = facts.modified().ok().and_then(|t| t.duration_since(UNIX_EPOCH).ok());
             hash.update(file.strip_prefix(self.path()).unwrap_or(file).as_os_str().as_encoded_bytes());
             hash.update(format!("\n{} {}\n", facts.len(), time.unwrap_or_default().as_nanos()));
@@ -264,7 +303,5 @@ impl Source {
 
 /// Whether a file's name says that it holds an image.
 pub(super) fn is_image(name: &str) -> bool {
-    let hidden = name.rsplit('/').next().is_some_and(|n| n.starts_with('.')) || name.starts_with("__MACOSX/");
-    let ending = name.rsplit_once('.').map_or("", |(_, ending)| ending);
-    !hidden && ["jpg", "jpeg", "png", "webp"].iter().any(|known| ending.eq_ignore_ascii_case(known))
+    !names::is_hidden(name.as_bytes()) && is_picture(name)
 }

@@ -37,7 +37,7 @@ impl Graph {
         self.names.insert(name.to_owned());
     }
 
-    /// A name that no layer can have.
+    /// A name that no layer can have, and that nothing has yet: there are more names with each.
     fn fresh(&mut self, what: &str) -> String {
         self.unique(format!("/{what}_{}", self.names.len()))
     }
@@ -72,9 +72,15 @@ impl Graph {
         name
     }
 
+    /// Real numbers that operations need and no layer owns.
+    pub(super) fn constant(&mut self, shape: &[i64], values: &[f32]) -> String {
+        let name = format!("/constant_{}", self.names.len());
+        self.floats(&name, shape, values)
+    }
+
     /// A real number that operations need.
     pub(super) fn number(&mut self, value: f64) -> String {
-        self.floats("/number", &[], &[value as f32])
+        self.constant(&[], &[value as f32])
     }
 
     /// Integers that operations need, such as axes.

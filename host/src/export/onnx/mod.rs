@@ -5,9 +5,14 @@
 
 mod fields;
 mod graph;
+mod layers;
 mod operations;
 
-use tandem_plugin_api::{network::TypedNode, opset::Op, shape::TensorType};
+use tandem_plugin_api::{
+    network::{TypedNode, describe},
+    opset::Op,
+    shape::TensorType,
+};
 
 use super::{ExportError, Subject, weights::Weights};
 use crate::protobuf::Message;
@@ -30,15 +35,20 @@ struct Translation<'a> {
 /// The model's bytes.
 pub(super) fn model(subject: &Subject<'_>) -> Result<Vec<u8>, ExportError> {
     let network = subject.network();
-    let bytes = network.parameters().iter().map(|p| 4 * p.shape.iter().product::<i64>() as usize).sum::<usize>();
-    if bytes >= i32::MAX as usize - (1 << 20) {
-        return Err(ExportError::TooLarge { network: subject.target.name(), bytes });
-    }
+    let fits = |bytes: usize| {
+        let too_large = ExportError::TooLarge { network: subject.target.name(), bytes };
+        if bytes < i32::MAX as usize { Ok(()) } else { Err(too_large) }
+    };
+    fits(network.parameters().iter().map(|p| 4 * p.shape.iter().product::<i64>() as usize).sum())?;
     let mut translation = Translation { subject, graph: Graph::default(), values: Vec::new() };
     let output = subject.target.output();
     network.inputs().map(|(name, _)| name).chain([output]).for_each(|name| translation.graph.reserve(name));
     for node in network.nodes() {
-        let value = translation.add(node);
+        let value = translation.add(node).map_err(|why| ExportError::Unsupported {
+            place: describe(&node.op),
+            framework: "onnx",
+            why,
+        })?;
         translation.values.push(value);
     }
     let Translation { mut graph, values, .. } = translation;
@@ -56,6 +66,8 @@ pub(super) fn model(subject: &Subject<'_>) -> Result<Vec<u8>, ExportError> {
         o.text(model::DOMAIN, "");
         o.integer(model::VERSION, OPSET);
     });
+    // Constants and names take their part, too.
+    fits(whole.encoded().len())?;
     Ok(whole.encoded().to_vec())
 }
 

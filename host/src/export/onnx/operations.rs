@@ -3,7 +3,7 @@
 
 use tandem_plugin_api::{
     network::TypedNode,
-    opset::{Interpolation, Op, parameters},
+    opset::{Interpolation, Op},
     shape::{Dim, Shape},
 };
 
@@ -14,49 +14,26 @@ use super::{
 
 impl Translation<'_> {
     /// Adds what a node needs and returns its value's name.
-    pub(super) fn add(&mut self, node: &TypedNode) -> String {
+    pub(super) fn add(&mut self, node: &TypedNode) -> Result<String, String> {
         let all: Vec<String> = (0..node.inputs.len()).map(|k| self.input(node, k)).collect();
         let x: Vec<&str> = all.iter().map(String::as_str).collect();
-        match &node.op {
+        Ok(match &node.op {
             Op::Input { name, .. } => name.clone(),
             Op::Constant { shape, values } => {
                 let values: Vec<f32> = values.iter().map(|&v| v as f32).collect();
-                self.graph.floats("/constant", shape, &values)
+                self.graph.constant(shape, &values)
             }
             Op::Parameter { name, shape, .. } => self.stored(name, shape),
-            Op::Conv2d { stride, padding, dilation, groups, .. } => {
-                self.convolution("Conv", node, x[0], *stride, *padding, *dilation, *groups, None)
-            }
-            Op::ConvTranspose2d { stride, padding, output_padding, dilation, groups, .. } => {
-                let more = Some(*output_padding);
-                self.convolution("ConvTranspose", node, x[0], *stride, *padding, *dilation, *groups, more)
-            }
+            Op::Conv2d { .. } => self.conv(node, x[0]),
+            Op::ConvTranspose2d { .. } => self.conv_transpose(node, x[0]),
             Op::Linear { name, .. } => self.linear(node, name, x[0]),
             Op::Embedding { name, .. } => {
                 let shape = self.shape_of(node, 0);
                 let weight = self.weight(name, &node.op, &shape);
                 self.graph.node("Gather", &[&weight, x[0]], &[])
             }
-            Op::BatchNorm { name, eps, affine, .. } => {
-                let (scale, bias) = self.affine(name, *affine, &[self.channels(node)]);
-                let channels = [self.channels(node)];
-                let mean = self.stored(&format!("{name}.running_mean"), &channels);
-                let var = self.stored(&format!("{name}.running_var"), &channels);
-                let inputs = [x[0], &scale, &bias, &mean, &var];
-                self.graph.node("BatchNormalization", &inputs, &[("epsilon", Float(*eps))])
-            }
-            Op::InstanceNorm { name, eps, affine, .. } => {
-                let (scale, bias) = self.affine(name, *affine, &[self.channels(node)]);
-                self.graph.node("InstanceNormalization", &[x[0], &scale, &bias], &[("epsilon", Float(*eps))])
-            }
-            Op::GroupNorm { name, num_groups, eps, affine, .. } => {
-                self.group_norm(node, name, x[0], *num_groups, *eps, *affine)
-            }
-            Op::LayerNorm { name, normalized_shape, eps, affine, .. } => {
-                let (scale, bias) = self.affine(name, *affine, normalized_shape);
-                let axis = -(normalized_shape.len() as i64);
-                let attributes = [("axis", Int(axis)), ("epsilon", Float(*eps))];
-                self.graph.node("LayerNormalization", &[x[0], &scale, &bias], &attributes)
+            Op::BatchNorm { .. } | Op::GroupNorm { .. } | Op::InstanceNorm { .. } | Op::LayerNorm { .. } => {
+                self.norm(node, x[0])?
             }
             // A dropout that does not train, and what only gradients see.
             Op::Dropout { .. } | Op::Detach {} => x[0].to_owned(),
@@ -95,18 +72,18 @@ impl Translation<'_> {
             Op::Matmul {} => self.graph.node("MatMul", &x, &[]),
             Op::Concat { dim } => self.graph.node("Concat", &x, &[("axis", Int(*dim))]),
             Op::Reshape { .. } | Op::Flatten { .. } => self.reshape(x[0], &node.output.shape),
+            // A number has no dimensions to reorder.
+            Op::Permute { dims } if dims.is_empty() => x[0].to_owned(),
             Op::Permute { dims } => self.graph.node("Transpose", &x, &[("perm", Ints(dims.clone()))]),
-            Op::Slice { dim, start, end, step } => {
-                let all = [start, end, dim, step].map(|v| self.graph.ints(&[*v]));
-                self.graph.node("Slice", &[x[0], &all[0], &all[1], &all[2], &all[3]], &[])
-            }
+            // A step beyond the end is one to the end: runtimes compute with it.
+            Op::Slice { dim, start, end, step } => self.slice(x[0], [*start, *end, *dim, (*step).min(end - start)]),
             Op::Mean { dims, keepdim } => self.reduce("ReduceMean", node, x[0], dims, *keepdim),
             Op::Logsumexp { dims, keepdim } => self.logsumexp(node, x[0], dims, *keepdim),
             Op::Sum { dims, keepdim } => self.sum(node, x[0], dims, *keepdim),
             Op::Var { dims, unbiased, keepdim } => self.variance(node, x[0], dims, *unbiased, *keepdim),
             Op::OneHot { num_classes } => {
                 let depth = self.graph.ints(&[*num_classes]);
-                let values = self.graph.floats("/off_on", &[2], &[0.0, 1.0]);
+                let values = self.graph.constant(&[2], &[0.0, 1.0]);
                 self.graph.node("OneHot", &[x[0], &depth, &values], &[("axis", Int(-1))])
             }
             Op::MaxPool2d { kernel_size, stride, padding } => {
@@ -122,101 +99,7 @@ impl Translation<'_> {
                 let attributes = [("blocksize", Int(*upscale_factor)), ("mode", Text("CRD"))];
                 self.graph.node("DepthToSpace", &x, &attributes)
             }
-        }
-    }
-
-    /// The shape of a layer's `n`-th tensor.
-    fn shape_of(&self, node: &TypedNode, n: usize) -> Vec<i64> {
-        let inputs = self.subject.network().input_types(node);
-        parameters(&node.op, &inputs).into_iter().nth(n).map(|p| p.shape).unwrap_or_default()
-    }
-
-    fn channels(&self, node: &TypedNode) -> i64 {
-        match self.input_type(node, 0).shape.0.get(1) {
-            Some(Dim::Size(n)) => *n,
-            _ => 1,
-        }
-    }
-
-    /// Scale and shift of a norm; ONNX wants them always.
-    fn affine(&mut self, name: &str, affine: bool, shape: &[i64]) -> (String, String) {
-        let (scale, bias) = (format!("{name}.weight"), format!("{name}.bias"));
-        if affine {
-            return (self.stored(&scale, shape), self.stored(&bias, shape));
-        }
-        let count = shape.iter().product::<i64>() as usize;
-        (self.graph.floats(&scale, shape, &vec![1.0; count]), self.graph.floats(&bias, shape, &vec![0.0; count]))
-    }
-
-    #[expect(clippy::too_many_arguments, reason = "a convolution has so many")]
-    fn convolution(
-        &mut self,
-        op: &str,
-        node: &TypedNode,
-        x: &str,
-        stride: [i64; 2],
-        [top, left]: [i64; 2],
-        dilation: [i64; 2],
-        groups: i64,
-        output_padding: Option<[i64; 2]>,
-    ) -> String {
-        let (Op::Conv2d { name, bias, out_channels, .. } | Op::ConvTranspose2d { name, bias, out_channels, .. }) =
-            &node.op
-        else {
-            return x.to_owned();
-        };
-        let shape = self.shape_of(node, 0);
-        let weight = self.weight(name, &node.op, &shape);
-        let bias = bias.then(|| self.stored(&format!("{name}.bias"), &[*out_channels]));
-        let inputs: Vec<&str> = [x, &weight].into_iter().chain(bias.as_deref()).collect();
-        let mut attributes = vec![
-            ("kernel_shape", Ints(shape[2..].to_vec())),
-            ("strides", Ints(stride.to_vec())),
-            ("pads", Ints(vec![top, left, top, left])),
-            ("dilations", Ints(dilation.to_vec())),
-            ("group", Int(groups)),
-        ];
-        attributes.extend(output_padding.map(|p| ("output_padding", Ints(p.to_vec()))));
-        self.graph.node(op, &inputs, &attributes)
-    }
-
-    /// A matrix product with the transposed weight, which is right for any number of dimensions.
-    fn linear(&mut self, node: &TypedNode, name: &str, x: &str) -> String {
-        let Op::Linear { bias, out_features, .. } = &node.op else { return x.to_owned() };
-        let shape = self.shape_of(node, 0);
-        let weight = self.weight(name, &node.op, &shape);
-        let bias = bias.then(|| self.stored(&format!("{name}.bias"), &[*out_features]));
-        if self.input_type(node, 0).shape.rank() == 2 {
-            let inputs: Vec<&str> = [x, &weight].into_iter().chain(bias.as_deref()).collect();
-            return self.graph.node("Gemm", &inputs, &[("transB", Int(1))]);
-        }
-        let weight = self.graph.node("Transpose", &[&weight], &[("perm", Ints(vec![1, 0]))]);
-        let product = self.graph.node("MatMul", &[x, &weight], &[]);
-        match bias {
-            Some(bias) => self.graph.node("Add", &[&product, &bias], &[]),
-            None => product,
-        }
-    }
-
-    /// Instance norm over the groups, then each channel's own scale and shift.
-    fn group_norm(&mut self, node: &TypedNode, name: &str, x: &str, groups: i64, eps: f64, affine: bool) -> String {
-        let shape = self.graph.ints(&[0, groups, -1]);
-        let grouped = self.graph.node("Reshape", &[x, &shape], &[]);
-        let count = groups as usize;
-        let ones = self.graph.floats(&format!("{name}.ones"), &[groups], &vec![1.0; count]);
-        let zeros = self.graph.floats(&format!("{name}.zeros"), &[groups], &vec![0.0; count]);
-        let epsilon = [("epsilon", Float(eps))];
-        let normalised = self.graph.node("InstanceNormalization", &[&grouped, &ones, &zeros], &epsilon);
-        let output = node.output.shape.clone();
-        let back = self.reshape(&normalised, &output);
-        if !affine {
-            return back;
-        }
-        let mut each_channel = vec![1; output.rank() - 1];
-        each_channel[0] = self.channels(node);
-        let (scale, bias) = self.affine(name, true, &each_channel);
-        let scaled = self.graph.node("Mul", &[&back, &scale], &[]);
-        self.graph.node("Add", &[&scaled, &bias], &[])
+        })
     }
 
     /// `x/2 · (1 + erf(x/√2))`.
@@ -230,19 +113,28 @@ impl Translation<'_> {
         self.graph.node("Mul", &[&product, &half], &[])
     }
 
-    /// `max(x, 0) + log(1 + e^-|x|)`: runtimes differ in where theirs overflows.
+    /// `max(x, 0) + log(1 + e^-|x|)`: runtimes differ in where theirs overflows. `log(1 + t)` is said as
+    /// `2 artanh(t / (2 + t))`, which keeps the digits of a small `t` that `1 + t` would lose.
     fn softplus(&mut self, x: &str) -> String {
-        let one = self.graph.number(1.0);
+        let two = self.graph.number(2.0);
         let positive = self.graph.node("Relu", &[x], &[]);
         let size = self.graph.node("Abs", &[x], &[]);
         let negative = self.graph.node("Neg", &[&size], &[]);
         let small = self.graph.node("Exp", &[&negative], &[]);
-        let sum = self.graph.node("Add", &[&small, &one], &[]);
-        let log = self.graph.node("Log", &[&sum], &[]);
+        let sum = self.graph.node("Add", &[&small, &two], &[]);
+        let ratio = self.graph.node("Div", &[&small, &sum], &[]);
+        let half = self.graph.node("Atanh", &[&ratio], &[]);
+        let log = self.graph.node("Mul", &[&half, &two], &[]);
         self.graph.node("Add", &[&positive, &log], &[])
     }
 
-    fn reshape(&mut self, x: &str, shape: &Shape) -> String {
+    /// `[start, end, dimension, step]` of a value.
+    pub(super) fn slice(&mut self, x: &str, cut: [i64; 4]) -> String {
+        let all = cut.map(|v| self.graph.ints(&[v]));
+        self.graph.node("Slice", &[x, &all[0], &all[1], &all[2], &all[3]], &[])
+    }
+
+    pub(super) fn reshape(&mut self, x: &str, shape: &Shape) -> String {
         let sizes: Vec<i64> = shape.0.iter().map(|d| if let Dim::Size(n) = d { *n } else { -1 }).collect();
         let sizes = self.graph.ints(&sizes);
         self.graph.node("Reshape", &[x, &sizes], &[])
@@ -273,9 +165,12 @@ impl Translation<'_> {
         self.graph.node("ReduceSum", &[x, &axes], &[("keepdims", Int(keepdim.into()))])
     }
 
-    /// With the largest value taken out first: runtimes differ in whether theirs does.
+    /// With the largest value taken out first: runtimes differ in whether theirs does. An infinite one is held to a number, as
+    /// the difference of two infinities is none.
     fn logsumexp(&mut self, node: &TypedNode, x: &str, dims: &[i64], keepdim: bool) -> String {
         let largest = self.reduce("ReduceMax", node, x, dims, true);
+        let ends = [f32::MIN, f32::MAX].map(|end| self.graph.number(end.into()));
+        let largest = self.graph.node("Clip", &[&largest, &ends[0], &ends[1]], &[]);
         let rest = self.graph.node("Sub", &[x, &largest], &[]);
         let exp = self.graph.node("Exp", &[&rest], &[]);
         let sum = self.sum(node, &exp, dims, true);
@@ -312,7 +207,7 @@ impl Translation<'_> {
 
     fn upsample(&mut self, x: &str, factor: i64, mode: Interpolation) -> String {
         let factor = factor as f32;
-        let scales = self.graph.floats("/scales", &[4], &[1.0, 1.0, factor, factor]);
+        let scales = self.graph.constant(&[4], &[1.0, 1.0, factor, factor]);
         let attributes = match mode {
             Interpolation::Nearest => vec![
                 ("mode", Text("nearest")),

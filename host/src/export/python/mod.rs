@@ -10,6 +10,8 @@ pub(super) use pytorch::module as pytorch;
 
 use tandem_plugin_api::shape::{Dim, Shape};
 
+use crate::text::is_silent;
+
 /// `(4, 4)`; a tuple of one has its comma.
 fn tuple<T: ToString>(items: &[T]) -> String {
     let items: Vec<String> = items.iter().map(ToString::to_string).collect();
@@ -26,7 +28,7 @@ fn sizes(shape: &Shape) -> Vec<String> {
 fn docstring(text: &str) -> String {
     let escaped = text.chars().map(|c| match c {
         '\\' | '"' => format!("\\{c}"),
-        c if c.is_control() => " ".into(),
+        c if is_silent(c) => " ".into(),
         c => c.to_string(),
     });
     escaped.collect()
@@ -58,6 +60,7 @@ mod tests {
     #[test]
     fn a_docstring_ends_where_it_should() {
         assert_eq!(docstring("soft\"\"\"\nimport os\\"), r#"soft\"\"\" import os\\"#);
+        assert_eq!(docstring("a\u{2028}b\u{202e}"), "a b ");
         assert_eq!(docstring("`lsgan` (norm = group)"), "`lsgan` (norm = group)");
     }
 }

@@ -194,8 +194,79 @@ fn a_library_without_a_manifest_or_with_a_spoilt_one() {
     );
     assert_eq!(
         message(&patched(good(), b"\"well-behaved\"", b"\"well/behaved\"")),
-        malformed("`name` must be 1 to 64 letters, digits, `_`, `-` or `.`, found \"well/behaved\"")
+        malformed(
+            "`name` must be 1 to 64 letters, digits, `_`, `-` or `.`, begin with neither `-` nor `.`, and not end with `.`, \
+             `.so`, `.gz` or `.tgz`, found \"well/behaved\""
+        )
     );
+    assert!(message(&patched(good(), b"\"well-behaved\"", b"\"-ell-behaved\"")).contains("found \"-ell-behaved\""));
+    assert!(message(&patched(good(), b"\"well-behaved\"", b"\"well-beha.so\"")).contains("found \"well-beha.so\""));
+}
+
+/// The bytes with a second manifest behind their end, and where it stands.
+fn with_another(bytes: &[u8]) -> (Vec<u8>, u64, u64) {
+    let text = br#"{"name":"other","summary":"","version":"1.0.0","api":"1.1.0","opset":1}   "#;
+    let mut bytes = bytes.to_vec();
+    bytes.resize(bytes.len().next_multiple_of(8), 0);
+    let start = bytes.len();
+    bytes.extend([7_u32, text.len() as u32, 1].map(u32::to_le_bytes).concat());
+    bytes.extend_from_slice(b"TANDEM\0\0");
+    bytes.extend_from_slice(text);
+    let length = bytes.len() - start;
+    (bytes, start as u64, length as u64)
+}
+
+fn number(bytes: &[u8], at: usize, size: usize) -> u64 {
+    bytes[at..at + size].iter().rev().fold(0, |n, &b| n << 8 | u64::from(b))
+}
+
+fn put(bytes: &mut [u8], at: usize, value: u64) {
+    bytes[at..at + 8].copy_from_slice(&value.to_le_bytes());
+}
+
+/// Where the headers of sections lie that are of this kind.
+fn sections_of(bytes: &[u8], kind: u64) -> Vec<usize> {
+    let (table, count) = (number(bytes, 40, 8) as usize, number(bytes, 60, 2) as usize);
+    (0..count).map(|i| table + 64 * i).filter(|at| number(bytes, at + 4, 4) == kind).collect()
+}
+
+/// Tools look for notes by the names of sections, by their types, or by segments; all find the same manifest or none.
+#[test]
+fn a_file_has_one_manifest_whoever_looks() {
+    let good = plugin("well_behaved");
+    let malformed = |bytes: &[u8], what: &str| {
+        let said = message(bytes);
+        assert!(said.contains("has a malformed manifest: ") && said.contains(what), "{said}");
+    };
+    let (behind, start, length) = with_another(&good);
+    assert!(inspect(&file(&behind).1).is_ok(), "what nothing points to is no manifest");
+    let outside = "a note outside of `.note.tandem` is a manifest, too";
+    // Another section of some name, in place of the compiler's line about itself (SHT_PROGBITS, not loaded).
+    let loose = |bytes: &[u8]| sections_of(bytes, 1).into_iter().rfind(|at| number(bytes, at + 16, 8) == 0).unwrap();
+    let mut bytes = behind.clone();
+    let at = loose(&bytes);
+    bytes[at + 4] = 7;
+    put(&mut bytes, at + 24, start);
+    put(&mut bytes, at + 32, length);
+    put(&mut bytes, at + 48, 4);
+    malformed(&bytes, outside);
+    // One of the same name.
+    let named = sections_of(&good, 7)
+        .into_iter()
+        .find(|at| good[number(&good, at + 24, 8) as usize + 12..].starts_with(b"TANDEM"))
+        .unwrap();
+    let name = good[named..named + 4].to_vec();
+    bytes[at..at + 4].copy_from_slice(&name);
+    malformed(&bytes, "there are several sections `.note.tandem`");
+    // A segment, in place of the one that says that the stack is no code.
+    let mut bytes = behind;
+    let (table, count) = (number(&bytes, 32, 8) as usize, number(&bytes, 56, 2) as usize);
+    let stack = (0..count).map(|i| table + 56 * i).find(|at| number(&bytes, *at, 4) == 0x6474_e551).unwrap();
+    bytes[stack..stack + 4].copy_from_slice(&4_u32.to_le_bytes());
+    put(&mut bytes, stack + 8, start);
+    put(&mut bytes, stack + 32, length);
+    put(&mut bytes, stack + 48, 4);
+    malformed(&bytes, outside);
 }
 
 #[test]

@@ -32,8 +32,11 @@ fn the_moving_average_alone_may_be_absent() {
     run.save_checkpoint(&without, 3).unwrap();
     assert_eq!(run.load_checkpoint(1).unwrap(), without);
     assert_eq!(run.load_part(1, Part::GeneratorEma).unwrap(), None);
-    fs::remove_file(place.run().join("checkpoints/step-1/trainer.safetensors")).unwrap();
-    insta::assert_snapshot!(place.tidy(&run.load_checkpoint(1).unwrap_err()), @"DIR/run/checkpoints/step-1 is damaged: it has no trainer.safetensors");
+    fs::remove_file(place.file(1, "trainer.safetensors")).unwrap();
+    insta::assert_snapshot!(place.tidy(&run.load_checkpoint(1).unwrap_err()), @"DIR/run/checkpoints/step-1/trainer.safetensors is damaged: it is missing, and SHA256SUMS beside it has its sum; no other checkpoint here is whole: restore it from a backup");
+    // As earlier versions wrote it.
+    fs::remove_file(place.file(1, "SHA256SUMS")).unwrap();
+    insta::assert_snapshot!(place.tidy(&run.load_checkpoint(1).unwrap_err()), @"DIR/run/checkpoints/step-1 is damaged: it has no trainer.safetensors; no other checkpoint here is whole: restore it from a backup");
     fs::rename(place.run().join("checkpoints/step-1"), place.run().join("checkpoints/step-2")).unwrap();
     run.save_checkpoint(&without, 3).unwrap();
     insta::assert_snapshot!(place.tidy(&run.load_checkpoint(9).unwrap_err()), @"DIR/run has no checkpoint step-9; it has step-1, step-2");
@@ -45,7 +48,7 @@ fn a_checkpoint_under_another_steps_name_is_refused() {
     let mut run = place.create();
     run.save_checkpoint(&checkpoint(1), 3).unwrap();
     fs::rename(place.run().join("checkpoints/step-1"), place.run().join("checkpoints/step-2")).unwrap();
-    insta::assert_snapshot!(place.tidy(&run.load_checkpoint(2).unwrap_err()), @"DIR/run/checkpoints/step-2 is damaged: its files are of step 1, expected 2");
+    insta::assert_snapshot!(place.tidy(&run.load_checkpoint(2).unwrap_err()), @"DIR/run/checkpoints/step-2/generator.safetensors is damaged: it is of step 1, expected 2; no other checkpoint here is whole: restore it from a backup");
 }
 
 #[test]
@@ -88,14 +91,14 @@ fn a_run_taken_back_by_hand_goes_on_from_there_and_keeps_it() {
 }
 
 #[test]
-fn latest_that_names_nothing_falls_back_to_what_there_is() {
+fn latest_that_is_missing_or_names_what_is_gone_falls_back_to_what_there_is() {
     let place = Place::new();
     let mut run = place.create();
     run.save_checkpoint(&checkpoint(5), 3).unwrap();
-    for text in ["step-9\n", "", "../../etc\n", "step-5000000000000000000000\n"] {
-        fs::write(place.run().join("latest"), text).unwrap();
-        assert_eq!(run.latest().unwrap(), Some(5), "{text:?}");
-    }
+    fs::write(place.run().join("latest"), "step-9\n").unwrap();
+    assert_eq!(run.latest().unwrap(), Some(5));
+    fs::remove_file(place.run().join("latest")).unwrap();
+    assert_eq!(run.latest().unwrap(), Some(5));
 }
 
 #[test]

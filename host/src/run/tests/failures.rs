@@ -72,18 +72,20 @@ fn directories_that_cannot_be_written() {
     fs::remove_dir(place.run().join("checkpoints")).unwrap();
     fs::write(place.run().join("checkpoints"), "a file").unwrap();
     insta::assert_snapshot!(place.tidy(&run.save_checkpoint(&checkpoint(5), 3).unwrap_err()), @"cannot create DIR/run/checkpoints/step-5.tmp: Not a directory (os error 20); no checkpoint yet");
+    // A folder that was removed to make room is made again.
     fs::remove_dir(place.run().join("samples")).unwrap();
-    insta::assert_snapshot!(place.tidy(&run.write_sample(1, b"png").unwrap_err()), @"cannot write DIR/run/samples/step-00000001.png: No such file or directory (os error 2); no checkpoint yet");
+    run.write_sample(1, b"png").unwrap();
+    fs::remove_dir_all(place.run().join("samples")).unwrap();
+    fs::write(place.run().join("samples"), "a file").unwrap();
+    insta::assert_snapshot!(place.tidy(&run.write_sample(1, b"png").unwrap_err()), @"cannot write DIR/run/samples/step-00000001.png: Not a directory (os error 20); no checkpoint yet");
 }
 
 #[test]
 fn a_full_disk_under_the_metrics() {
     let place = Place::new();
     drop(place.create());
-    let path = place.run().join("metrics.jsonl");
-    fs::remove_file(&path).unwrap();
-    std::os::unix::fs::symlink("/dev/full", &path).unwrap();
-    let mut metrics = metrics::Metrics::open(&place.run(), METRICS).unwrap();
+    let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let mut metrics = metrics::Metrics::over(place.run().join("metrics.jsonl"), full);
     insta::assert_snapshot!(place.tidy(&metrics.append(50, &serde_json::json!({})).unwrap_err()), @"cannot write DIR/run/metrics.jsonl: No space left on device (os error 28)");
 }
 
@@ -149,7 +151,7 @@ fn a_full_disk_leaves_the_last_checkpoint_and_says_so() {
 #[test]
 fn saver() {
     let Some(path) = std::env::var_os("SAVE_INTO") else { return };
-    let mut run = RunDir::open_for_resume(Path::new(&path), &config(&["steps=1000000000"])).unwrap();
+    let mut run = RunDir::open_for_resume(Path::new(&path), &config(&["steps=1000000000"])).unwrap().begin().unwrap();
     for step in run.latest().unwrap().unwrap_or(0) + 1.. {
         run.append_metrics(step, &serde_json::json!({})).unwrap();
         // Each twice: replacing is the harder case.

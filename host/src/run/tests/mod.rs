@@ -2,7 +2,9 @@
 
 mod arrays;
 mod checkpoints;
+mod damage;
 mod failures;
+mod links;
 mod opening;
 
 use std::{fs, path::PathBuf};
@@ -28,7 +30,12 @@ impl Place {
     }
 
     fn resume(&self, sets: &[&str]) -> Result<TrainingRun, RunError> {
-        RunDir::open_for_resume(&self.run(), &config(sets))
+        RunDir::open_for_resume(&self.run(), &config(sets))?.begin()
+    }
+
+    /// Where a file of a checkpoint lies.
+    fn file(&self, step: u64, name: &str) -> PathBuf {
+        self.run().join(format!("checkpoints/step-{step}/{name}"))
     }
 
     /// What an error says, with the random name taken out.

@@ -40,8 +40,9 @@ impl Against {
                 return Ok(Self::of(&Data::new(DataKind::Digits, 32)));
             }
             return Err(SessionError::Evaluation(format!(
-                "there is no {text}; expected `digits`, a run directory, a config file (.toml), or a data set: a folder, ZIP, \
-                 tar, LMDB, IDX or cache file"
+                "there is no {}; expected `digits`, a run directory, a config file (.toml), or a data set: a folder, ZIP, \
+                 tar, LMDB, IDX or cache file",
+                text.shown()
             )));
         }
         if path.is_file() && path.extension().is_some_and(|e| e == "toml") {
@@ -183,7 +184,7 @@ mod tests {
         assert_eq!((dataset.len(), dataset.size(), name.as_str()), (1, 32, "mnist (test)"));
 
         let spec = Spec { caches: Some(here.path().to_owned()), ..spec(&Data::new(DataKind::Digits, 32)) };
-        let cache = spec.prepare(false, |_, _| ()).unwrap().path;
+        let cache = spec.prepare(false).unwrap().path;
         let found = Against::find(cache.to_str().unwrap()).unwrap();
         assert_eq!(found.size(), Some(32));
         let (dataset, name) = found.open(32).unwrap();

@@ -1,10 +1,12 @@
 //! Evaluations while a run trains: what is written of them, which one is best, and when there is no use in going on. All of
 //! it follows from the lines of `evaluations.jsonl`, so that a resumed run knows what it knew.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
 
 use serde::{Deserialize, Serialize};
-use tandem_torch_ext::return_freed_memory;
 use tch::Device;
 
 use super::{
@@ -16,7 +18,7 @@ use super::{
     against::name_of,
 };
 use crate::{
-    config::Config,
+    config::{Config, TrustChoice},
     data::Dataset,
     metrics::{Figure, MNIST_CLASSIFIER, Metric, Record},
     run::TrainingRun,
@@ -85,10 +87,12 @@ pub(in crate::session) struct Evaluations {
 const BATCH: usize = 64;
 
 impl Evaluations {
-    /// What evaluates, or `None` where the configuration wants none. Needs no run: what is wrong with the extractor or the real
+    /// What evaluates, or `None` where the configuration, which lies in `file`, wants none; `trust` says what an extractor must show. Needs no run: what is wrong with the extractor or the real
     /// images is found before there is one.
     pub(in crate::session) fn evaluator(
         config: &Config,
+        file: Option<&Path>,
+        trust: &TrustChoice,
         dataset: &Dataset,
         device: Device,
     ) -> Result<Option<Evaluator>, SessionError> {
@@ -99,6 +103,8 @@ impl Evaluations {
         let plan = EvaluationPlan {
             extractor: wanted.extractor.clone().unwrap_or_else(|| MNIST_CLASSIFIER.to_owned()),
             sum: None,
+            trust: trust.clone(),
+            config: file.map(Path::to_owned),
             metrics: Some(wanted.metrics.iter().filter_map(|name| Metric::from_name(name)).collect()),
             samples: wanted.samples,
             batch: BATCH,
@@ -109,7 +115,7 @@ impl Evaluations {
             device,
         };
         let evaluator = Evaluator::new(plan, &Images::of(dataset, name_of(&spec(&config.data))))?;
-        return_freed_memory();
+        evaluator.rest();
         Ok(Some(evaluator))
     }
 
@@ -120,17 +126,13 @@ impl Evaluations {
         run: &TrainingRun,
     ) -> Result<Self, SessionError> {
         let wanted = &config.evaluate;
-        let damaged = |e: serde_json::Error| {
-            SessionError::Stored(format!("{}/evaluations.jsonl is damaged: {e}", run.path().shown()))
-        };
-        let past: Result<_, _> = run.evaluations()?.into_iter().map(serde_json::from_value).collect();
         let evaluations = Self {
             evaluator,
             every: wanted.every,
             keep_best: wanted.keep_best.as_deref().and_then(Metric::from_name),
             patience: wanted.patience,
             averaged: config.ema_decay > 0.0,
-            past: past.map_err(damaged)?,
+            past: run.readable_evaluations()?,
             warned: BTreeSet::new(),
             rounds: Rounds::default(),
         };
@@ -144,6 +146,16 @@ impl Evaluations {
         let Some(metric) = self.keep_best else { return Ok(()) };
         let now = self.evaluator.name_of(metric, self.averaged);
         let unlike = self.past.iter().filter_map(|line| figure(line, metric)).find(|then| then.name != now);
+        let of = &self.evaluator.real.sha256;
+        if let Some(line) = self.past.iter().find(|line| line.record.real_sha256 != *of) {
+            return Err(SessionError::Evaluation(format!(
+                "key `evaluate.keep_best` cannot compare figures against the real images at hand (SHA-256 {of}) with those of step {} in \
+                 {}, which were against others of the same name (SHA-256 {}); go on with the images as they were, or without `keep_best`",
+                line.step,
+                run.path().join("evaluations.jsonl").shown(),
+                line.record.real_sha256.shown()
+            )));
+        }
         unlike.map_or(Ok(()), |then| {
             Err(SessionError::Evaluation(format!(
                 "key `evaluate.keep_best` cannot compare `{now}` with `{}`, which {} has; go on with the [evaluate] table as \
@@ -161,7 +173,11 @@ impl Evaluations {
             let there = run.checkpoints()?;
             let lines = self.past.iter().filter(|line| there.contains(&line.step));
             let best = best(lines, metric);
-            if run.best()? != best.map(|line| line.step) {
+            let said = run.best().unwrap_or_else(|error| {
+                tracing::warn!("{error}; it is written again, by evaluations.jsonl");
+                None
+            });
+            if said != best.map(|line| line.step) {
                 run.mark_best(best.map(|line| line.step))?;
             }
         }
@@ -190,8 +206,7 @@ impl Evaluations {
             None => (&trainer.networks().generator, false),
         };
         let found = self.evaluator.of_generator(generator, trainer.gan(), State { step, averaged });
-        // An extractor may take many times what a step does.
-        return_freed_memory();
+        self.evaluator.rest();
         let mut found = found?;
         found.warnings.retain(|warning| self.warned.insert(warning.clone()));
         let (images, passes) = self.rounds.done(trainer, config, step);

@@ -12,7 +12,7 @@ use std::{ops::Range, path::PathBuf, time::Instant};
 
 use serde::Serialize;
 use tandem_plugin_api::Gan;
-use tandem_torch_ext::Generator;
+use tandem_torch_ext::{Generator, return_freed_memory};
 use tch::{Device, Kind, Tensor};
 
 pub use against::Against;
@@ -24,11 +24,14 @@ pub use subject::Subject;
 
 use super::{SessionError, arrays::to_array};
 use crate::{
+    config::TrustChoice,
     image::to_byte,
-    metrics::{Collector, Extractor, Features, Figure, Metric, MetricsError, Record},
+    metrics::{Collector, Extractor, ExtractorFile, Features, Figure, Metric, MetricsError, Record},
     network::{Compiled, Pass},
     run::NamedArray,
+    share,
     train::{draw_latents, generate_with},
+    work::Work,
 };
 use real::Real;
 
@@ -39,6 +42,10 @@ pub struct EvaluationPlan {
     pub extractor: String,
     /// The SHA-256 that its file must have.
     pub sum: Option<String>,
+    /// What its file must show before it is run.
+    pub trust: TrustChoice,
+    /// The config whose locks hold for it.
+    pub config: Option<PathBuf>,
     /// What to compute; `None` for all that the extractor allows.
     pub metrics: Option<Vec<Metric>>,
     /// Images to draw from a generator, or those that are there.
@@ -114,7 +121,9 @@ pub struct Evaluation {
 impl Evaluator {
     /// Opens the extractor, and takes the real images' statistics from the cache or computes them.
     pub fn new(plan: EvaluationPlan, images: &Images<'_>) -> Result<Self, SessionError> {
-        let extractor = Extractor::open(&plan.extractor, plan.sum.as_deref(), plan.cache.as_deref(), plan.device)?;
+        let file = ExtractorFile::read(&plan.extractor, plan.sum.as_deref(), plan.cache.as_deref())?;
+        share::allow_extractor(&file, plan.sum.is_some(), &plan.trust, plan.config.as_deref())?;
+        let extractor = file.load(plan.device)?;
         let metrics: Vec<Metric> = match &plan.metrics {
             Some(asked) => Metric::ALL.into_iter().filter(|m| asked.contains(m)).collect(),
             None => Metric::ALL.into_iter().filter(|&m| m != Metric::Is || extractor.classes().is_some()).collect(),
@@ -135,6 +144,13 @@ impl Evaluator {
     pub fn with_labels(mut self, labels: Vec<u16>) -> Self {
         self.labels = labels;
         self
+    }
+
+    /// Memory that an evaluation took, and nothing needs until the next one, goes back to the system. An extractor may take many
+    /// times what a step does.
+    pub fn rest(&self) {
+        self.extractor.rest();
+        return_freed_memory();
     }
 
     /// The name that this metric's figure of a generator has, with averaged weights or without.
@@ -234,7 +250,9 @@ impl Evaluator {
         let logits = self.plan.features || self.metrics.contains(&Metric::Is);
         let mut collector = Collector::new(&self.extractor, most, rows, logits)?;
         let (mut collecting, mut kept) = (0.0, Vec::new());
+        let work = Work::of("evaluating", most as u64, "images");
         feed(&mut |images| {
+            work.more(images.size()[0] as u64)?;
             let begin = Instant::now();
             collector.add(&images)?;
             if self.plan.features {
@@ -245,6 +263,8 @@ impl Evaluator {
         })?;
         let images = start.elapsed().as_secs_f64() - collecting;
         let features = collector.finish()?;
+        drop(work);
+        let _work = Work::begin("computing figures");
         let n = features.moments.count() as usize;
         let (figures, warnings) = self.figures(&features, &record, n)?;
         let seconds = Seconds {
@@ -301,6 +321,8 @@ mod tests {
         EvaluationPlan {
             extractor: MNIST_CLASSIFIER.into(),
             sum: None,
+            trust: TrustChoice::default(),
+            config: None,
             metrics: None,
             samples: 64,
             batch: 50,

@@ -21,6 +21,7 @@ use super::{
 use crate::{
     metrics::{COVERAGE_K, Collector, Extractor, MANIFOLD_K, Metric, Moments, radii, root},
     run::{Metadata, NamedArray, read_arrays, write_arrays},
+    work::{Work, go_on},
 };
 
 /// Images that are summed at a time.
@@ -51,6 +52,7 @@ impl Real {
         plan: &EvaluationPlan,
     ) -> Result<Self, SessionError> {
         let start = Instant::now();
+        let _work = Work::begin("statistics of the real images");
         let sha256 = sum(images)?;
         let store = Store::new(plan.cache.as_deref(), &sha256, extractor);
         let (width, n) = (extractor.width(), images.len() as i64);
@@ -78,9 +80,12 @@ impl Real {
         if missing {
             tracing::info!("features of {n} real images ({}) with {}", images.name, extractor.name());
             let mut collector = Collector::new(extractor, images.len(), want_rows, false)?;
+            let work = Work::of(format!("features of the real images ({})", images.name), n as u64, "images");
             for at in (0..n).step_by(plan.batch) {
+                work.at(at as u64)?;
                 collector.add(&images.batch(&(at..(at + plan.batch as i64).min(n)))?)?;
             }
+            drop(work);
             let made = collector.finish()?;
             if let Some(found) = made.rows.filter(|_| want_rows) {
                 store.write("features", &[("features", &found)]);
@@ -124,6 +129,7 @@ fn sum(images: &Images<'_>) -> Result<String, SessionError> {
     let mut digest = Sha256::new();
     digest.update(format!("tandem images 1 {} {} {}\n", images.len(), images.channels, images.size));
     for start in (0..images.len()).step_by(CHUNK) {
+        go_on()?;
         digest.update(images.bytes(start..(start + CHUNK).min(images.len()))?);
     }
     Ok(format!("{:x}", digest.finalize()))

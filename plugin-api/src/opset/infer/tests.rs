@@ -226,3 +226,43 @@ fn norms_say_what_they_need() {
         "needs more than one pixel, found [N, 8, 1, 1]: its result would be constant"
     );
 }
+
+#[test]
+fn what_no_input_changes_is_not_for_new_definitions() {
+    let said = |op: &Op, inputs: &[TensorType]| {
+        assert!(infer(op, inputs).is_ok(), "stored definitions may hold it");
+        meaningful(op, inputs).err().unwrap_or_default()
+    };
+    let group = |num_groups, sizes: &[i64]| {
+        let init = crate::Init::ONES;
+        let op =
+            Op::GroupNorm { name: "g".into(), num_groups, eps: 1e-5, affine: true, weight_init: init, bias_init: init };
+        said(&op, &[float(sizes)])
+    };
+    let refused = "needs more than one value in each of its 8 groups, found [N, 8, 1, 1]: its result would be constant";
+    assert_eq!(group(8, &[8, 1, 1]), refused);
+    assert!(group(8, &[8]).starts_with("needs more than one value in each of its 8 groups, found [N, 8]"));
+    assert_eq!([group(4, &[8, 1, 1]), group(8, &[8, 1, 2]), group(4, &[8])], ["", "", ""]);
+    let layer = |sizes: &[i64]| {
+        let init = crate::Init::ONES;
+        let normalized_shape = sizes.to_vec();
+        let op = Op::LayerNorm {
+            name: "l".into(),
+            normalized_shape,
+            eps: 1e-5,
+            affine: true,
+            weight_init: init,
+            bias_init: init,
+        };
+        said(&op, &[float(&[3, 1, 1])])
+    };
+    assert_eq!(layer(&[1, 1]), "needs more than one value to normalise, found [1, 1]: its result would be constant");
+    assert_eq!(layer(&[3, 1, 1]), "");
+    let var =
+        |dims: &[i64], unbiased| said(&Op::Var { dims: dims.to_vec(), unbiased, keepdim: true }, &[float(&[3, 1])]);
+    assert_eq!(
+        var(&[-1], true),
+        "is unbiased and needs more than one value, found [N, 3, 1]: its result would be no number"
+    );
+    assert_eq!([var(&[-1], false), var(&[1, 2], true), var(&[0, 2], true), var(&[], true)], [""; 4]);
+}

@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 use tandem_plugin_api::{
     Network,
     network::{TypedNode, name},
-    opset::Op,
+    opset::{Interpolation, Op},
     shape::TensorType,
 };
 
@@ -24,9 +24,11 @@ use super::{
 };
 use crate::export::{ExportError, Subject};
 
-/// What every linen module has, so that no layer may be called so; and the program's own names.
-const TAKEN: [&str; 36] = [
+/// What every linen module has, and the collections that its variables lie in, so that no layer may be called so; and the
+/// program's own names.
+const TAKEN: [&str; 38] = [
     "apply",
+    "batch_stats",
     "bind",
     "clone",
     "copy",
@@ -42,6 +44,7 @@ const TAKEN: [&str; 36] = [
     "module_paths",
     "name",
     "param",
+    "params",
     "parent",
     "path",
     "perturb",
@@ -64,20 +67,20 @@ const TAKEN: [&str; 36] = [
     "load_file",
 ];
 
-/// Functions of the program that only some networks need.
-const HELPERS: [(&str, &str); 3] = [
+/// Functions of the program, each with the operations that need it.
+const HELPERS: [(fn(&Op) -> bool, &str); 3] = [
     (
-        "pixel_shuffle",
+        |op| matches!(op, Op::PixelShuffle { .. }),
         "def pixel_shuffle(x, r):\n    n, h, w, c = x.shape\n    x = x.reshape(n, h, w, c // r**2, r, r)\n    \
          return x.transpose(0, 1, 4, 2, 5, 3).reshape(n, h * r, w * r, c // r**2)\n",
     ),
     (
-        "upsample_bilinear",
+        |op| matches!(op, Op::Upsample { mode: Interpolation::Bilinear, .. }),
         "def upsample_bilinear(x, factor):\n    n, h, w, c = x.shape\n    \
          return jax.image.resize(x, (n, h * factor, w * factor, c), \"bilinear\")\n",
     ),
     (
-        "GroupedConvTranspose",
+        is_grouped_transpose,
         "class GroupedConvTranspose(nn.Module):\n    \
          \"\"\"A transposed convolution in groups, which Flax has not: each group of channels has its own.\"\"\"\n\n    \
          groups: int\n    conv: Callable\n\n    @nn.compact\n    def __call__(self, x):\n        \
@@ -85,6 +88,10 @@ const HELPERS: [(&str, &str); 3] = [
          return jnp.concatenate([self.conv(name=f\"group{i}\")(part) for i, part in enumerate(parts)], axis=-1)\n",
     ),
 ];
+
+const fn is_grouped_transpose(op: &Op) -> bool {
+    matches!(op, Op::ConvTranspose2d { groups: 2.., .. })
+}
 
 /// What `load` is made of: the name, its text, and the names that it needs in turn.
 const LOADERS: [(&str, &str, &[&str]); 8] = [
@@ -174,9 +181,10 @@ pub(in crate::export) fn module(subject: &Subject<'_>) -> Result<String, ExportE
     let uses = |what: &str| call.iter().chain(&setup).any(|line| line.contains(what));
 
     let (class, file) = (subject.target.class(), subject.target.name());
-    let helpers: Vec<&str> = HELPERS.iter().filter(|(n, _)| uses(&format!("{n}("))).map(|(_, text)| *text).collect();
+    let has = |is: fn(&Op) -> bool| network.nodes().iter().any(|node| is(&node.op));
+    let helpers: Vec<&str> = HELPERS.iter().filter(|(is, _)| has(*is)).map(|(_, text)| *text).collect();
     let mut text = head(subject) + "\n";
-    if uses("partial(") {
+    if has(is_grouped_transpose) {
         text += "from collections.abc import Callable\nfrom functools import partial\n";
     }
     text += "from pathlib import Path\n\n";

@@ -14,6 +14,7 @@ use super::{
     },
     Flax,
 };
+use crate::export::float32;
 
 impl Dialect for Flax<'_> {
     const NAME: &'static str = "flax";
@@ -77,6 +78,13 @@ impl Flax<'_> {
             let (x, last) = self.alike(node, x);
             Ok((atom(format!("{function}({}, {})", x[0].argument(), x[1].argument())), last))
         };
+        if let Op::BatchNorm { eps, .. }
+        | Op::GroupNorm { eps, .. }
+        | Op::InstanceNorm { eps, .. }
+        | Op::LayerNorm { eps, .. } = &node.op
+        {
+            float32("eps", *eps)?;
+        }
         let declared = |k: usize| self.as_declared(&x[k]);
         let image = || self.channels_last(&x[0]);
         match &node.op {
@@ -126,6 +134,8 @@ impl Flax<'_> {
                 Ok((atom(format!("jnp.concatenate([{}], axis={axis})", all.join(", "))), last))
             }
             Op::Reshape { .. } | Op::Flatten { .. } => Ok(self.reshape(index, node, &x[0])),
+            // A number has no dimensions to reorder.
+            Op::Permute { dims } if dims.is_empty() => Ok(((x[0].argument().to_owned(), x[0].binding()), false)),
             Op::Permute { dims } => {
                 let turned = format!("{}.transpose({})", declared(0).object(), tuple(dims));
                 Ok(self.turned(index, turned))

@@ -1,6 +1,7 @@
 //! A network as a PyTorch module: a class with a layer each under its name in the definition, `forward`, and `load`.
 
 mod operations;
+mod spectral;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,7 +21,7 @@ use super::{
 use crate::export::{ExportError, Subject};
 
 /// What every `nn.Module` has, so that no layer may be called so.
-const TAKEN: [&str; 62] = [
+const TAKEN: [&str; 61] = [
     "T_destination",
     "add_module",
     "apply",
@@ -82,7 +83,6 @@ const TAKEN: [&str; 62] = [
     "Path",
     "load_file",
     "load",
-    "spectral_norm",
 ];
 
 /// The dialect: what the class needs beside its layers is noted on the way.
@@ -115,7 +115,11 @@ pub(in crate::export) fn module(subject: &Subject<'_>) -> Result<String, ExportE
     let layers = layers(network, &dialect.names)?;
     let constants = constants(&dialect);
     let renamed = renamed(network, &dialect.names);
-    let uses = |what: &str| forward.iter().chain(&layers).chain(&constants).any(|line| line.contains(what));
+    let spectral = spectral::classes(network);
+    let uses = |what: &str| {
+        let lines = forward.iter().chain(&layers).chain(&constants).map(String::as_str);
+        lines.chain(spectral.iter().copied()).any(|line| line.contains(what))
+    };
 
     let (class, file) = (subject.target.class(), subject.target.name());
     let mut text = head(subject);
@@ -124,15 +128,15 @@ pub(in crate::export) fn module(subject: &Subject<'_>) -> Result<String, ExportE
         text += "import torch.nn.functional as F\n";
     }
     text += "from safetensors.torch import load_file\nfrom torch import nn\n";
-    if uses("spectral_norm(") {
-        text += "from torch.nn.utils import spectral_norm\n";
-    }
     if !renamed.is_empty() {
         text += "\n# Tensors whose names in the file Python cannot spell.\nRENAMED = {\n";
         for (from, to) in &renamed {
             text += &format!("    {from:?}: {to:?},\n");
         }
         text += "}\n";
+    }
+    for class in &spectral {
+        text += &format!("\n\n{class}");
     }
     text += &format!("\n\nclass {class}(nn.Module):\n    def __init__(self):\n        super().__init__()\n");
     for line in layers.iter().chain(&constants).flat_map(|l| l.lines()) {
@@ -200,13 +204,14 @@ fn layers(network: &Network, names: &Names) -> Result<Vec<String>, ExportError> 
 fn layer(op: &Op, network: &Network, node: &tandem_plugin_api::network::TypedNode) -> Result<Option<String>, String> {
     let inputs = network.input_types(node);
     let size = |i: usize| inputs[0].shape.0.get(i).map(ToString::to_string).unwrap_or_default();
-    let under = |spectral: bool, made: String| if spectral { format!("spectral_norm({made})") } else { made };
+    let kind = |spectral: bool, name: &str| if spectral { format!("Spectral{name}") } else { format!("nn.{name}") };
     Ok(Some(match op {
         Op::Parameter { shape, .. } => format!("nn.Parameter(torch.zeros({}))", tuple(shape)),
         Op::Conv2d { out_channels, kernel_size, stride, padding, dilation, groups, bias, spectral_norm, .. } => {
-            let mut made = format!("nn.Conv2d({}, {out_channels}, {}", size(1), pair(kernel_size));
+            let class = kind(*spectral_norm, "Conv2d");
+            let mut made = format!("{class}({}, {out_channels}, {}", size(1), pair(kernel_size));
             window(&mut made, stride, padding, [0, 0], dilation, *groups, *bias);
-            under(*spectral_norm, made + ")")
+            made + ")"
         }
         Op::ConvTranspose2d {
             out_channels,
@@ -220,17 +225,17 @@ fn layer(op: &Op, network: &Network, node: &tandem_plugin_api::network::TypedNod
             spectral_norm,
             ..
         } => {
-            let mut made = format!("nn.ConvTranspose2d({}, {out_channels}, {}", size(1), pair(kernel_size));
+            let class = kind(*spectral_norm, "ConvTranspose2d");
+            let mut made = format!("{class}({}, {out_channels}, {}", size(1), pair(kernel_size));
             window(&mut made, stride, padding, *output_padding, dilation, *groups, *bias);
-            under(*spectral_norm, made + ")")
+            made + ")"
         }
         Op::Linear { out_features, bias, spectral_norm, .. } => {
             let bias = if *bias { "" } else { ", bias=False" };
-            let made = format!("nn.Linear({}, {out_features}{bias})", size(inputs[0].shape.rank() - 1));
-            under(*spectral_norm, made)
+            format!("{}({}, {out_features}{bias})", kind(*spectral_norm, "Linear"), size(inputs[0].shape.rank() - 1))
         }
         Op::Embedding { num_embeddings, embedding_dim, spectral_norm, .. } => {
-            under(*spectral_norm, format!("nn.Embedding({num_embeddings}, {embedding_dim})"))
+            format!("{}({num_embeddings}, {embedding_dim})", kind(*spectral_norm, "Embedding"))
         }
         Op::BatchNorm { eps, momentum, affine, .. } => {
             let dimensions = match inputs[0].shape.rank() {

@@ -111,11 +111,12 @@ impl Dialect for PyTorch<'_> {
             Op::OneHot { num_classes } => Ok(atom(format!("F.one_hot({}, {num_classes}).float()", x[0].argument()))),
             Op::MaxPool2d { kernel_size, stride, padding } => call("F.max_pool2d", pool(kernel_size, stride, padding)),
             Op::AvgPool2d { kernel_size, stride, padding } => call("F.avg_pool2d", pool(kernel_size, stride, padding)),
+            // A real number, as torch.jit.script takes no other.
             Op::Upsample { scale_factor, mode } => call(
                 "F.interpolate",
                 match mode {
-                    Interpolation::Nearest => format!(", scale_factor={scale_factor}"),
-                    Interpolation::Bilinear => format!(", scale_factor={scale_factor}, mode=\"bilinear\""),
+                    Interpolation::Nearest => format!(", scale_factor={scale_factor}.0"),
+                    Interpolation::Bilinear => format!(", scale_factor={scale_factor}.0, mode=\"bilinear\""),
                 },
             ),
             Op::PixelShuffle { upscale_factor } => call("F.pixel_shuffle", format!(", {upscale_factor}")),

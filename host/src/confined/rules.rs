@@ -1,12 +1,13 @@
-//! What a process that runs a plugin's code may still do: compute, allocate up to a limit, and read the system's libraries.
+//! What a process that runs foreign code may still do: compute, allocate up to a limit, and read the system's libraries.
 //!
 //! Three layers, each of which holds without the others. Limits on memory, time and written files are always there. Landlock leaves
 //! of the file system what a library may need to be loaded, takes TCP away, and signals to others. Seccomp refuses
-//! every system call that is not on a list: no file can be opened for writing, no socket made, no process or thread
-//! started, no other process signalled or looked into. What was open before is closed. It cannot be undone in the
-//! process.
+//! every system call that is not on a list: no file can be opened for writing, no socket made, no process
+//! started, no other process signalled or looked into; threads only where [`Bounds`] says so. What was open before is closed.
+//! It cannot be undone in the process.
 
 use std::{
+    collections::BTreeMap,
     fs,
     os::fd::RawFd,
     path::{Path, PathBuf},
@@ -16,15 +17,25 @@ use landlock::{
     ABI, Access as _, AccessFs, AccessNet, CompatLevel, Compatible as _, Ruleset, RulesetAttr as _,
     RulesetCreatedAttr as _, RulesetError, Scope, path_beneath_rules,
 };
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::sys::resource::{Resource, getrlimit, rlim_t, setrlimit};
 use seccompiler::{
-    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
+    BackendError, BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
+    SeccompRule,
 };
 
-/// Address space, in bytes: libtorch's own libraries take a quarter of it.
-pub(super) const MEMORY: u64 = 4 << 30;
-/// Processor time, in seconds.
-pub(super) const SECONDS: u64 = 10;
+/// What a confined process may use.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Bounds {
+    /// Address space beyond what the program itself takes, in bytes.
+    pub(crate) memory: u64,
+    /// Processor time, in seconds; `None` where who started it watches the clock.
+    pub(crate) seconds: Option<u64>,
+    /// Whether it may start threads of its own; never processes.
+    pub(crate) threads: bool,
+    /// What it may read besides libraries.
+    pub(crate) readable: &'static [&'static str],
+}
+
 /// The newest Landlock whose every restriction is asked for; an older kernel gives those that it has.
 const LANDLOCK: ABI = ABI::V6;
 /// Where systems keep libraries, and the loader's index of them.
@@ -50,17 +61,26 @@ pub(super) fn close_inherited() -> Result<(), String> {
     Ok(())
 }
 
-/// Confines this process for ever.
+/// Confines this process for ever. It must have one thread: those that it starts are confined with it, others would not be.
 ///
 /// # Errors
 /// A limit that the system refuses, or a layer that it has and will not set up. A kernel without a layer is none: see [`layers`].
-pub(super) fn confine() -> Result<(), String> {
-    let limits = [
-        (Resource::RLIMIT_AS, MEMORY),
-        (Resource::RLIMIT_CPU, SECONDS),
+pub(crate) fn confine(bounds: &Bounds) -> Result<(), String> {
+    let threads = fs::read_dir("/proc/self/task").map_err(|e| format!("/proc/self/task: {e}"))?.count();
+    if threads != 1 {
+        return Err(format!("it has {threads} threads, of which one would be confined"));
+    }
+    confine_thread(bounds)
+}
+
+/// [`confine`] of a thread alone, and of those that it starts; the limits are the whole process's.
+pub(super) fn confine_thread(bounds: &Bounds) -> Result<(), String> {
+    let mut limits = vec![
+        (Resource::RLIMIT_AS, mapped()?.saturating_add(bounds.memory)),
         (Resource::RLIMIT_FSIZE, 0),
         (Resource::RLIMIT_CORE, 0),
     ];
+    limits.extend(bounds.seconds.map(|seconds| (Resource::RLIMIT_CPU, seconds)));
     for (resource, limit) in limits {
         // A limit that was set before may be lower, and is nothing to raise.
         let limit = getrlimit(resource).map_or(limit, |(_, hard)| limit.min(hard));
@@ -68,12 +88,26 @@ pub(super) fn confine() -> Result<(), String> {
     }
     let libraries = std::env::var_os("LD_LIBRARY_PATH").unwrap_or_default();
     let libraries = std::env::split_paths(&libraries).filter(|folder| folder.is_absolute());
-    read_only(libraries.chain(LIBRARIES.map(PathBuf::from))).map_err(|e| format!("landlock: {e}"))?;
-    let filter = filter().map_err(|e| format!("seccomp: {e}"))?;
-    match seccompiler::apply_filter(&filter) {
-        Err(error) if has_seccomp() => Err(format!("seccomp: {error}")),
-        _ => Ok(()),
+    let fixed = LIBRARIES.iter().chain(bounds.readable).map(PathBuf::from);
+    read_only(libraries.chain(fixed)).map_err(|e| format!("landlock: {e}"))?;
+    // Filters add up, and the first one can no longer be joined by another once the list is there.
+    let filters = [bounds.threads.then(no_clone3).transpose(), list(bounds.threads).map(Some)];
+    for filter in filters {
+        let Some(filter) = filter.map_err(|e| format!("seccomp: {e}"))? else { continue };
+        match seccompiler::apply_filter(&filter) {
+            Err(error) if has_seccomp() => return Err(format!("seccomp: {error}")),
+            _ => {}
+        }
     }
+    Ok(())
+}
+
+/// Bytes of address space that this process takes.
+fn mapped() -> Result<rlim_t, String> {
+    let status = fs::read_to_string("/proc/self/status").map_err(|e| format!("/proc/self/status: {e}"))?;
+    let kilobytes = status.lines().find_map(|line| line.strip_prefix("VmSize:")?.trim().strip_suffix(" kB"));
+    let kilobytes = kilobytes.and_then(|number| number.trim().parse::<rlim_t>().ok());
+    kilobytes.map(|kilobytes| kilobytes << 10).ok_or_else(|| "/proc/self/status has no VmSize".to_owned())
 }
 
 /// Which layers this kernel has, in words.
@@ -101,15 +135,11 @@ fn read_only(folders: impl Iterator<Item = PathBuf>) -> Result<(), RulesetError>
         .map(drop)
 }
 
-fn filter() -> Result<BpfProgram, seccompiler::BackendError> {
-    let mut rules: std::collections::BTreeMap<i64, Vec<SeccompRule>> =
-        ALLOWED.iter().map(|&call| (call, Vec::new())).collect();
+fn list(threads: bool) -> Result<BpfProgram, BackendError> {
+    let mut rules: BTreeMap<i64, Vec<SeccompRule>> = ALLOWED.iter().map(|&call| (call, Vec::new())).collect();
     // Opening for reading only: no write access, nothing created, nothing cut.
     let write = (libc::O_ACCMODE | libc::O_CREAT | libc::O_TRUNC | libc::O_TMPFILE & !libc::O_DIRECTORY) as u64;
-    let reading = |flags: u8| {
-        let nothing = SeccompCondition::new(flags, SeccompCmpArgLen::Dword, SeccompCmpOp::MaskedEq(write), 0)?;
-        SeccompRule::new(vec![nothing])
-    };
+    let reading = |flags: u8| masked(flags, write, 0);
     rules.insert(libc::SYS_openat, vec![reading(2)?]);
     #[cfg(target_arch = "x86_64")]
     rules.insert(libc::SYS_open, vec![reading(1)?]);
@@ -119,9 +149,44 @@ fn filter() -> Result<BpfProgram, seccompiler::BackendError> {
     };
     let harmless = [libc::F_GETFD, libc::F_SETFD, libc::F_GETFL, libc::F_DUPFD_CLOEXEC];
     rules.insert(libc::SYS_fcntl, harmless.map(command).into_iter().collect::<Result<_, _>>()?);
+    if threads {
+        rules.extend(OF_THREADS.iter().map(|&call| (call, Vec::new())));
+        rules.insert(libc::SYS_clone, vec![masked(0, (THREAD | NO_THREAD) as u64, THREAD as u64)?]);
+    }
     let refuse = SeccompAction::Errno(libc::EPERM as u32);
     SeccompFilter::new(rules, refuse, SeccompAction::Allow, std::env::consts::ARCH.try_into()?)?.try_into()
 }
+
+/// An argument that has under this mask this value.
+fn masked(argument: u8, mask: u64, value: u64) -> Result<SeccompRule, BackendError> {
+    let condition = SeccompCondition::new(argument, SeccompCmpArgLen::Dword, SeccompCmpOp::MaskedEq(mask), value)?;
+    SeccompRule::new(vec![condition])
+}
+
+/// What a thread of this process shares with it, and a process would not.
+const THREAD: i32 = libc::CLONE_THREAD | libc::CLONE_SIGHAND | libc::CLONE_VM;
+/// What no thread asks for: a namespace of its own, a tracer.
+const NO_THREAD: i32 = libc::CLONE_NEWNS
+    | libc::CLONE_NEWUSER
+    | libc::CLONE_NEWPID
+    | libc::CLONE_NEWNET
+    | libc::CLONE_NEWIPC
+    | libc::CLONE_NEWUTS
+    | libc::CLONE_NEWCGROUP
+    | libc::CLONE_PTRACE
+    | libc::CLONE_VFORK
+    | libc::CLONE_PARENT;
+
+/// `clone3` has its flags in memory, where a filter does not see whether a thread or a process is asked for. It is answered as a
+/// kernel without it would, and the C library then takes `clone`.
+fn no_clone3() -> Result<BpfProgram, BackendError> {
+    let rules = BTreeMap::from([(libc::SYS_clone3, Vec::new())]);
+    let missing = SeccompAction::Errno(libc::ENOSYS as u32);
+    SeccompFilter::new(rules, SeccompAction::Allow, missing, std::env::consts::ARCH.try_into()?)?.try_into()
+}
+
+/// What threads need besides; `clone3` is refused by [`no_clone3`], whose answer counts.
+const OF_THREADS: &[i64] = &[libc::SYS_clone3, libc::SYS_set_robust_list, libc::SYS_rseq, libc::SYS_getcpu];
 
 /// What loading a library and computing needs.
 const ALLOWED: &[i64] = &[

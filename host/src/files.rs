@@ -1,0 +1,119 @@
+//! Files that somebody else chose: only regular ones are opened, and they are read to a bound, so that a pipe or a device is
+//! never waited on and nothing endless fills the memory.
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{self, Read as _},
+    os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _},
+    path::Path,
+};
+
+/// The most bytes of a file that a person writes: configs, plans, lists of keys.
+pub const MOST_TEXT: u64 = 16 << 20;
+/// The most bytes of a file of arrays: what memory might hold.
+pub const MOST_ARRAYS: u64 = 64 << 30;
+
+/// Opens a regular file, or what a link to one names, to read.
+///
+/// # Errors
+/// There is none, it cannot be read, or it is something else: a folder, a pipe, a socket or a device.
+pub fn open(path: &Path) -> io::Result<File> {
+    // Asked before opening, which does things to some devices, and again of what was opened: it may be another by then.
+    check(&fs::metadata(path)?.file_type())?;
+    let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
+    check(&file.metadata()?.file_type())?;
+    Ok(file)
+}
+
+/// The bytes of a regular file of at most `most`.
+///
+/// # Errors
+/// As [`open`], and where it is longer.
+pub fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
+    let file = open(path)?;
+    let told = file.metadata()?.len();
+    if told > most {
+        return Err(too_long(told, most));
+    }
+    let mut bytes = Vec::new();
+    bytes.try_reserve_exact(told as usize)?;
+    // What its length says is not what it gives: it may grow meanwhile, or be one of the system's.
+    file.take(most + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > most { Err(too_long(bytes.len() as u64, most)) } else { Ok(bytes) }
+}
+
+/// The text of a regular file of at most `most` bytes.
+///
+/// # Errors
+/// As [`read`], and where it is not UTF-8.
+pub fn read_text(path: &Path, most: u64) -> io::Result<String> {
+    String::from_utf8(read(path, most)?).map_err(|e| {
+        let at = e.utf8_error().valid_up_to();
+        io::Error::new(io::ErrorKind::InvalidData, format!("not UTF-8 text: byte {at} begins no character"))
+    })
+}
+
+fn check(kind: &fs::FileType) -> io::Result<()> {
+    if kind.is_file() {
+        return Ok(());
+    }
+    if kind.is_dir() {
+        return Err(io::Error::from_raw_os_error(libc::EISDIR));
+    }
+    let found = if kind.is_fifo() {
+        "a pipe"
+    } else if kind.is_socket() {
+        "a socket"
+    } else {
+        "a device"
+    };
+    Err(io::Error::new(io::ErrorKind::InvalidInput, format!("it is {found}; expected a file")))
+}
+
+fn too_long(found: u64, most: u64) -> io::Error {
+    let what = format!("it is longer than the {most} bytes that are read ({found} or more)");
+    io::Error::new(io::ErrorKind::FileTooLarge, what)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::*;
+
+    #[test]
+    fn what_is_no_file_is_named_and_not_waited_on() {
+        let here = tempfile::tempdir().unwrap();
+        let pipe = here.path().join("pipe");
+        nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::from_bits_truncate(0o600)).unwrap();
+        let link = here.path().join("link");
+        std::os::unix::fs::symlink(&pipe, &link).unwrap();
+        let socket = here.path().join("socket");
+        let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+        let begun = Instant::now();
+        let refused = |path: &Path| read(path, 10).unwrap_err().to_string();
+        assert_eq!(refused(&pipe), "it is a pipe; expected a file");
+        assert_eq!(refused(&link), "it is a pipe; expected a file");
+        assert_eq!(refused(&socket), "it is a socket; expected a file");
+        assert_eq!(refused(Path::new("/dev/zero")), "it is a device; expected a file");
+        assert!(refused(here.path()).contains("Is a directory"));
+        assert!(begun.elapsed() < Duration::from_secs(5));
+    }
+
+    #[test]
+    fn a_file_is_read_to_its_bound_and_no_further() {
+        let here = tempfile::tempdir().unwrap();
+        let path = here.path().join("a");
+        fs::write(&path, "0123456789").unwrap();
+        assert_eq!(read_text(&path, 10).unwrap(), "0123456789");
+        assert!(read(&path, 9).unwrap_err().to_string().contains("longer than the 9 bytes"));
+        // Of no size by its own account.
+        assert!(read(Path::new("/proc/self/maps"), 9).unwrap_err().to_string().contains("longer than the 9 bytes"));
+        // Far more than there is memory; nothing of it is read.
+        File::create(&path).unwrap().set_len(1 << 42).unwrap();
+        assert!(read(&path, MOST_ARRAYS).is_err());
+        fs::write(&path, b"ab\xff").unwrap();
+        assert_eq!(read_text(&path, 10).unwrap_err().to_string(), "not UTF-8 text: byte 2 begins no character");
+        assert_eq!(read(&here.path().join("b"), 10).unwrap_err().kind(), io::ErrorKind::NotFound);
+    }
+}
