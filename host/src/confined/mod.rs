@@ -44,8 +44,11 @@ pub(crate) fn command(tandem: &Path, hidden: &str, keep: impl Fn(&str) -> bool) 
 }
 
 /// Reads to the end on a thread of its own, so that no pipe fills up.
-pub(crate) fn reader(from: Option<impl Read + Send + 'static>, most: u64) -> JoinHandle<Vec<u8>> {
-    std::thread::spawn(move || {
+///
+/// # Errors
+/// A system that has no room for another thread.
+pub(crate) fn reader(from: Option<impl Read + Send + 'static>, most: u64) -> io::Result<JoinHandle<Vec<u8>>> {
+    std::thread::Builder::new().spawn(move || {
         let mut bytes = Vec::new();
         if let Some(from) = from {
             // What was read before an error is all there is.
@@ -56,7 +59,7 @@ pub(crate) fn reader(from: Option<impl Read + Send + 'static>, most: u64) -> Joi
 }
 
 /// [`reader`] of what a process says besides its answer.
-pub(crate) fn listener(stderr: Option<impl Read + Send + 'static>) -> JoinHandle<Vec<u8>> {
+pub(crate) fn listener(stderr: Option<impl Read + Send + 'static>) -> io::Result<JoinHandle<Vec<u8>>> {
     reader(stderr, MOST_SAID)
 }
 

@@ -159,9 +159,13 @@ impl Process {
         command.stdin(Stdio::from(OwnedFd::from(other))).stdout(Stdio::null());
         // A group of its own: Ctrl-C reaches the host, which ends its work as it sees fit, and this process with it.
         let mut child = command.process_group(0).spawn().map_err(|e| e.to_string())?;
-        let said = Some(confined::listener(child.stderr.take()));
+        let said = confined::listener(child.stderr.take()).map_err(|e| {
+            // Nobody would wait for it.
+            let _ = child.kill().and_then(|()| child.wait());
+            e.to_string()
+        })?;
         let deadline = (Instant::now(), Duration::ZERO, String::new());
-        Ok(Self { child, stream, said, deadline, ended: None })
+        Ok(Self { child, stream, said: Some(said), deadline, ended: None })
     }
 
     /// Sends a request and reads the line of its answer.

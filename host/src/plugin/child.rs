@@ -76,8 +76,13 @@ pub(super) fn declare(
     let mut request = serde_json::to_vec(&request).map_err(|e| LoadProblem::Child(format!("no request: {e}")))?;
     request.push(b'\n');
     let mut child = start(tandem).map_err(|e| LoadProblem::Child(format!("{}: {e}", tandem.shown())))?;
-    let answer = confined::reader(child.stdout.take(), MOST);
-    let said = confined::listener(child.stderr.take());
+    let readers = confined::reader(child.stdout.take(), MOST)
+        .and_then(|answer| Ok((answer, confined::listener(child.stderr.take())?)));
+    let (answer, said) = readers.map_err(|e| {
+        // Nobody would read what it says, nor wait for it.
+        let _ = child.kill().and_then(|()| child.wait());
+        LoadProblem::Child(format!("no thread can be started to read from it: {e}"))
+    })?;
     if let Some(mut input) = child.stdin.take() {
         // A process that is gone already says why by its status.
         let _ = input.write_all(&request).and_then(|()| input.write_all(&file.bytes));

@@ -5,8 +5,8 @@ use std::{error::Error, fs};
 use super::SessionError;
 use crate::exhausted::ADVICE;
 
-/// What the CPU's and CUDA's allocators, oneDNN, the C++ library, the system (`ENOMEM`), Rust's collections and threads that
-/// found no room for their stacks say.
+/// What the CPU's and CUDA's allocators, oneDNN, the C++ library, the system (`ENOMEM`), Rust's collections and we ourselves, of
+/// threads that found no room for their stacks, say.
 const WORDS: [&str; 9] = [
     "can't allocate memory",
     "annot allocate memory",
@@ -16,25 +16,33 @@ const WORDS: [&str; 9] = [
     "could not create a primitive",
     "bad_alloc",
     "memory allocation failed",
-    "Resource temporarily unavailable",
     "failed to spawn thread",
+    "no thread can be started",
 ];
 
 /// What is said of an error of any command that is one about memory; `None` if it is another, or says it already.
 pub fn out_of_memory(error: &str) -> Option<String> {
-    if error.contains(ADVICE) || error.starts_with("out of memory: ") {
+    if error.contains("out of memory: ") && error.contains("; lower `batch_size`") {
         return None;
     }
-    let at = WORDS.iter().filter_map(|words| error.find(words)).min()?;
+    let at = found(error)?;
     // What an error about something else advises is not what helps here.
     let end = error[at..].find("; ").map_or(error.len(), |i| at + i);
     Some(format!("out of memory: {}; {}; {ADVICE}", first_sentence(&error[..end]), peak()))
 }
 
+/// Where `text` speaks of memory.
+fn found(text: &str) -> Option<usize> {
+    // What C++ says of a thread without room; the system's own has its number behind it, and may be about a pipe.
+    let thread = "Resource temporarily unavailable";
+    let thread = text.match_indices(thread).find(|(i, _)| !text[i + thread.len()..].starts_with(" (os error"));
+    WORDS.iter().filter_map(|words| text.find(words)).chain(thread.map(|(i, _)| i)).min()
+}
+
 /// `error` as one about memory, or `None` if it is another. `safe` says which checkpoint is still good.
 pub(super) fn explain(error: &dyn Error, batch_size: usize, safe: impl FnOnce() -> String) -> Option<SessionError> {
     let chain = std::iter::successors(Some(error), |&e| e.source());
-    let told = chain.map(ToString::to_string).find(|text| WORDS.iter().any(|words| text.contains(words)))?;
+    let told = chain.map(ToString::to_string).find(|text| found(text).is_some())?;
     Some(SessionError::OutOfMemory { cause: first_sentence(&told), peak: peak(), batch_size, safe: safe() })
 }
 
@@ -72,8 +80,10 @@ mod tests {
         assert!(told.ends_with(ADVICE) && !told.contains("fetch"), "{told}");
         let file = std::io::Error::from_raw_os_error(libc::ENOMEM);
         assert!(out_of_memory(&format!("cannot read x: {file}")).is_some());
-        let thread = std::io::Error::from_raw_os_error(libc::EAGAIN);
-        assert!(out_of_memory(&format!("a decoder's thread: {thread}")).is_some());
+        let again = std::io::Error::from_raw_os_error(libc::EAGAIN);
+        assert!(out_of_memory(&format!("no thread can be started to decode: {again}")).is_some());
+        assert!(out_of_memory("grad failed: Resource temporarily unavailable").is_some());
+        assert_eq!(out_of_memory(&format!("cannot write to standard output: {again}")), None);
         assert_eq!(out_of_memory("cannot read x: No such file or directory (os error 2)"), None);
         assert_eq!(out_of_memory(&told), None);
     }
