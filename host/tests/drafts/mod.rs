@@ -62,11 +62,6 @@ impl Draft {
         draft
     }
 
-    /// The image's sizes.
-    pub(crate) fn image(&self) -> Vec<i64> {
-        self.types[0].shape.sample().unwrap_or_default()
-    }
-
     fn push(&mut self, op: Op, inputs: &[usize]) -> Option<usize> {
         let types: Vec<TensorType> = inputs.iter().map(|&i| self.types[i].clone()).collect();
         let made = infer(&op, &types).ok()?;

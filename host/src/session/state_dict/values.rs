@@ -49,8 +49,9 @@ pub(super) fn without_norm(weights: &Weights<'_>, network: &Network) -> Vec<Stri
     let norms = nodes.filter_map(|node| Some((tandem_plugin_api::network::name(&node.op)?, weights.norm(&node.op)?)));
     let zero = norms.filter(|(_, norm)| *norm == 0.0 || !norm.is_finite());
     let said = zero.map(|(layer, norm)| {
+        let size = norm.abs();
         format!(
-            "{layer}.weight_orig has the spectral norm {norm}, as {layer}.weight_u and {layer}.weight_v tell it, by which it is \
+            "{layer}.weight_orig has the spectral norm {size}, as {layer}.weight_u and {layer}.weight_v tell it, by which it is \
              divided: it must be another number"
         )
     });
