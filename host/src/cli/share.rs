@@ -68,7 +68,7 @@ pub(super) fn lock(arguments: &Lock, plugin_path: &[PathBuf]) -> anyhow::Result<
     for config in &arguments.configs {
         let choice = Sources::load(Some(config), environment(), &[])?.plugin_choice()?;
         let file = search.find(&choice.plugin).with_context(|| config.shown().to_string())?;
-        for mut lock in share::Lock::to_write(config, choice.trust.lock())? {
+        for mut lock in share::Lock::to_write(config, choice.trust.lock_file.as_deref())? {
             let what = match lock.pin(&choice.plugin, &file) {
                 Some(old) if old.sha256 == file.sha256 => "pinned already".to_owned(),
                 Some(old) => format!("pinned in place of {} {} with sha256 {}", old.name, old.version, old.sha256),

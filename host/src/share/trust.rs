@@ -18,7 +18,7 @@ use crate::{
 /// A policy of the user's is met by the user's own lock and keys; what lies beside the config came with it.
 pub fn allow(file: &PluginFile, asked: &str, trust: &TrustChoice, config: Option<&Path>) -> Result<(), ShareError> {
     let beside = config.map(Lock::for_config).transpose()?.unwrap_or_default();
-    let own = trust.lock().map(Lock::existing).transpose()?;
+    let own = trust.lock_file.as_deref().map(Lock::existing).transpose()?;
     let mut pinning = Vec::new();
     for lock in &beside {
         if lock.check(asked, file)? {
@@ -57,12 +57,13 @@ fn not_pinned_by_user(origin: &Origin, own: Option<&Lock>, beside: Option<&Lock>
         (None, Some(lock)) => {
             let lock = lock.path.shown();
             format!(
-                "`{lock}` pins it, but lies with the config that is judged; if you trust it, set TANDEM_TRUST__LOCK to it"
+                "`{lock}` pins it, but lies with the config that is judged; if you trust it, set TANDEM_TRUST__LOCK_FILE to it"
             )
         }
-        (None, None) => "Pin it with `TANDEM_TRUST__LOCK=FILE tandem plugin lock CONFIG`".into(),
+        (None, None) => "Pin it with `TANDEM_TRUST__LOCK_FILE=FILE tandem plugin lock CONFIG`".into(),
         (Some(_), _) => {
-            "Pin it with `tandem plugin lock CONFIG`, which writes that lock while TANDEM_TRUST__LOCK names it".into()
+            "Pin it with `tandem plugin lock CONFIG`, which writes that lock while TANDEM_TRUST__LOCK_FILE names it"
+                .into()
         }
     };
     format!("{place}, which the policy from {origin} asks for; nothing of it was run. {how}")
