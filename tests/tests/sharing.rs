@@ -325,11 +325,14 @@ fn a_new_plugin_builds_proves_and_trains() {
     let folder = place.path("my-gan");
     // The versions of this repository are those that are there without a network.
     fs::copy(root().join("Cargo.lock"), folder.join("Cargo.lock")).unwrap();
-    let cargo = |arguments: &[&str]| {
+    let run = |arguments: &[&str]| {
         let mut cargo = Command::new(env!("CARGO"));
         cargo.args(arguments).current_dir(&folder).env("TANDEM_BIN", binary()).env("OMP_NUM_THREADS", "1");
         cargo.env("CARGO_TARGET_DIR", binary().with_file_name("new-plugin"));
-        let output = cargo.output().unwrap();
+        cargo.output().unwrap()
+    };
+    let cargo = |arguments: &[&str]| {
+        let output = run(arguments);
         assert!(
             output.status.success(),
             "{}{}",
@@ -355,4 +358,13 @@ fn a_new_plugin_builds_proves_and_trains() {
     let set = format!("plugin={library}");
     let more = ["--set", &set, "--set", "steps=2", "--set", "batch_size=4", "--set", "options.width=4"];
     place.tandem(&[&["train", "my-gan/my-gan.toml"][..], &more].concat()).assert().success();
+    // A name that nobody could ask for does not compile.
+    let source = folder.join("src/lib.rs");
+    let code = fs::read_to_string(&source).unwrap();
+    for name in ["-help", "my-gan.so", "..."] {
+        fs::write(&source, code.replacen("\"my-gan\"", &format!("{name:?}"), 1)).unwrap();
+        let output = run(&["build", "--release", "--offline", "--quiet"]);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success() && said.contains("a plugin's name must be"), "{name}: {said}");
+    }
 }

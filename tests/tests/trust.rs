@@ -67,15 +67,16 @@ fn a_lock_beside_a_config_does_not_meet_a_policy_of_the_users() {
     place.config(name, "");
     place.tandem(&["plugin", "lock", "run.toml"]).assert().success();
     trained(&place, name, "policy = \"locked\"", &[], &[]).success();
-    let beside = || contains("tandem.lock` pins it, but lies with the config").and(contains("set TANDEM_TRUST__LOCK"));
+    let beside =
+        || contains("tandem.lock` pins it, but lies with the config").and(contains("set TANDEM_TRUST__LOCK_FILE"));
     trained(&place, name, "", &[policy], &[]).code(2).stderr(beside());
     trained(&place, name, "policy = \"locked\"", &[], &["--set", "trust.policy=locked"]).code(2).stderr(beside());
     // It may be taken for one's own.
-    trained(&place, name, "", &[policy, ("TANDEM_TRUST__LOCK", "tandem.lock")], &[]).success();
-    trained(&place, name, "", &[policy], &["--set", "trust.lock=tandem.lock"]).success();
+    trained(&place, name, "", &[policy, ("TANDEM_TRUST__LOCK_FILE", "tandem.lock")], &[]).success();
+    trained(&place, name, "", &[policy], &["--set", "trust.lock_file=tandem.lock"]).success();
     // Or one has another.
     let own = place.text("own/my.lock");
-    let mine = [policy, ("TANDEM_TRUST__LOCK", own.as_str())];
+    let mine = [policy, ("TANDEM_TRUST__LOCK_FILE", own.as_str())];
     trained(&place, name, "", &mine, &[])
         .code(2)
         .stderr(contains("there is no lock file `").and(contains("own/my.lock`; make it with `tandem plugin lock")));
@@ -101,10 +102,10 @@ fn a_lock_beside_a_config_does_not_meet_a_policy_of_the_users() {
 fn a_config_names_no_lock_of_the_users() {
     let place = Place::new();
     let file = built("libtandem_lsgan.so");
-    trained(&place, file.to_str().unwrap(), "lock = \"x.lock\"", &[], &[])
+    trained(&place, file.to_str().unwrap(), "lock_file = \"x.lock\"", &[], &[])
         .code(2)
-        .stderr(contains("key `trust.lock` (").and(contains("is for whoever runs tandem to set")));
-    place.tandem(&["plugin", "lock", "run.toml"]).assert().code(2).stderr(contains("key `trust.lock` ("));
+        .stderr(contains("key `trust.lock_file` (").and(contains("is for whoever runs tandem to set")));
+    place.tandem(&["plugin", "lock", "run.toml"]).assert().code(2).stderr(contains("key `trust.lock_file` ("));
     assert!(!place.path("x.lock").exists());
 }
 

@@ -76,7 +76,7 @@ pub(super) fn lock(arguments: &Lock, plugin_path: &[PathBuf]) -> anyhow::Result<
         let extractor = sources.extractor().filter(|extractor| is_file(extractor));
         let extractor = extractor.map(|extractor| ExtractorFile::read(&extractor, None, None)).transpose()?;
         let file = search.find(&choice.plugin).with_context(|| config.shown().to_string())?;
-        for mut lock in share::Lock::to_write(config, choice.trust.lock())? {
+        for mut lock in share::Lock::to_write(config, choice.trust.lock_file.as_deref())? {
             let what = match lock.pin(&choice.plugin, &file) {
                 Some(old) if old.sha256 == file.sha256 => "pinned already".to_owned(),
                 Some(old) => format!("pinned in place of {} {} with sha256 {}", old.name, old.version, old.sha256),

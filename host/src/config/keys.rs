@@ -344,10 +344,10 @@ const TRUST: [Key; 3] = [
     ),
     noted(
         free(
-            "trust.lock",
+            "trust.lock_file",
             Kind::Path,
             None,
-            "A lock file of your own, which counts beside those that lie with the config. Only in the environment (`TANDEM_TRUST__LOCK`) or by `--set`; `tandem plugin lock` then writes it.",
+            "A lock file of your own, which counts beside those that lie with the config. Only in the environment (`TANDEM_TRUST__LOCK_FILE`) or by `--set`; `tandem plugin lock` then writes it.",
         ),
         "unset",
     ),

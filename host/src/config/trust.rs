@@ -2,14 +2,14 @@
 //! environment variables and `--set` are the word of whoever runs Tandem. What a config brings with it never meets a policy of
 //! the latter, or a download would vouch for itself.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde::Deserialize;
 
 use super::{ConfigError, Origin, Policy, Trust, resolve::Merged};
 
 /// The key that no config file may set.
-pub(super) const LOCK: &str = "trust.lock";
+pub(super) const LOCK: &str = "trust.lock_file";
 
 /// What must be shown of a plugin's file, who asks for it, and what counts as showing it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -23,7 +23,7 @@ pub struct TrustChoice {
     /// Where keys were set that do not count, since the policy is the user's and they are a config's.
     pub foreign_keys: Option<Origin>,
     /// The user's own lock file.
-    pub lock: Option<PathBuf>,
+    pub lock_file: Option<PathBuf>,
 }
 
 impl TrustChoice {
@@ -34,18 +34,13 @@ impl TrustChoice {
             trust: Trust,
         }
 
-        let Table { trust: Trust { policy, keys, lock } } = merged.extract()?;
+        let Table { trust: Trust { policy, keys, lock_file } } = merged.extract()?;
         let origin = |key: &str| merged.get(key).map(|setting| setting.origin.clone());
         let by_user = origin("trust.policy").filter(Origin::is_users);
         let keys_of = origin("trust.keys");
         let foreign_keys = keys_of.filter(|keys| by_user.is_some() && !keys.is_users());
         let keys = if foreign_keys.is_some() { Vec::new() } else { keys };
-        Ok(Self { policy, by_user, keys, foreign_keys, lock })
-    }
-
-    /// The user's own lock file.
-    pub fn lock(&self) -> Option<&Path> {
-        self.lock.as_deref()
+        Ok(Self { policy, by_user, keys, foreign_keys, lock_file })
     }
 }
 
@@ -67,7 +62,7 @@ pub(super) fn check_lock(key: &str, origin: &Origin) -> Result<(), ConfigError> 
     Err(ConfigError::Conflict {
         key: key.to_owned(),
         origin: origin.clone(),
-        why: "is for whoever runs tandem to set, by TANDEM_TRUST__LOCK or --set; a config's own lock is the `tandem.lock` \
+        why: "is for whoever runs tandem to set, by TANDEM_TRUST__LOCK_FILE or --set; a config's own lock is the `tandem.lock` \
               beside it or above it"
             .into(),
     })

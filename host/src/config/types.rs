@@ -445,13 +445,13 @@ pub struct Trust {
     pub keys: Vec<String>,
     /// A lock file of whoever runs Tandem. It is no config's word, so no run's config tells it.
     #[serde(default, skip_serializing)]
-    pub lock: Option<PathBuf>,
+    pub lock_file: Option<PathBuf>,
 }
 
 impl Trust {
     /// Whether a config need not tell it.
     pub fn is_default(&self) -> bool {
-        let Self { policy, keys, lock: _ } = self;
+        let Self { policy, keys, lock_file: _ } = self;
         *policy == Policy::default() && keys.is_empty()
     }
 }

@@ -171,8 +171,8 @@ mod tests {
         assert_eq!(says("1.0.0", ""), "missing field `opset` at line 1 column 58");
         assert_eq!(says("1.0.0", r#","opset":0"#), "`opset` must be 1 or more, found 0");
         assert_eq!(says("1.0.0", r#","opset":"1""#), "invalid type: string \"1\", expected u32 at line 1 column 69");
-        assert_eq!(says("1.0.0", r#","opset":1,"name":"y""#), "has the key `name` twice at line 1 column 71");
-        assert_eq!(says("1.0.0", r#","opset":1,"mood":1,"mood":2"#), "has the key `mood` twice at line 1 column 81");
+        assert_eq!(says("1.0.0", r#","opset":1,"name":"y""#), "has the key `name` twice at line 1 column 74");
+        assert_eq!(says("1.0.0", r#","opset":1,"mood":1,"mood":2"#), "has the key `mood` twice at line 1 column 83");
         assert_eq!(says("one", ""), format!("`api` must be a version such as {API_VERSION}, found \"one\""));
         assert_eq!(says("1.0", ""), format!("`api` must be a version such as {API_VERSION}, found \"1.0\""));
     }

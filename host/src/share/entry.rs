@@ -54,7 +54,8 @@ pub(super) fn read(header: &[u8; BLOCK]) -> Result<Entry, String> {
     let path = path(&header[NAME], prefix)?;
     let shown = path.shown();
     let kind = match header[TYPE] {
-        b'0' => Kind::File,
+        // The old mark of a file, which `pack` once wrote; of a path that ends with `/` it would make a folder to some.
+        b'0' | 0 => Kind::File,
         b'5' => Kind::Folder,
         b'L' | b'K' | b'x' | b'g' => {
             return Err(format!(
@@ -161,6 +162,7 @@ mod tests {
             put(156, b"5")(header);
         };
         assert_eq!(said(folder), Ok("x/a Folder 0".into()));
+        assert_eq!(said(put(156, b"0")), Ok("x/a File 3".into()));
         assert_eq!(said(put(345, b"deep/down")), Ok("deep/down/x/a File 3".into()));
     }
 
@@ -170,7 +172,7 @@ mod tests {
             ("old magic", 257, b"\0\0\0\0\0\0\0\0"),
             ("half a magic", 257, b"ustar\x0010"),
             ("GNU's magic with a prefix", 257, b"ustar  \0"),
-            ("an old file", 156, b"\0"),
+            ("an old file called as a folder", 0, b"x/a/"),
             ("a contiguous file", 156, b"7"),
             ("a sparse file", 156, b"S"),
             ("a link", 156, b"2"),

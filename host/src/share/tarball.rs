@@ -39,6 +39,7 @@ pub(super) fn made(folder: &str, files: &BTreeMap<String, Vec<u8>>) -> Result<Ve
         header.set_path(format!("{folder}/{name}")).map_err(|e| {
             format!("`{folder}/{name}` is too long for an archive ({e}); shorten the file's name or the plugin's")
         })?;
+        header.set_entry_type(tar::EntryType::Regular);
         header.set_size(bytes.len() as u64);
         header.set_mode(0o644);
         header.set_mtime(0);
@@ -205,7 +206,7 @@ mod tests {
     #[test]
     fn files_of_one_folder_are_read() {
         let (file, folder) = (EntryType::Regular, EntryType::Directory);
-        assert_eq!(said(&[(folder, "x/", b""), (folder, "x/a", b""), (file, "x/a/b", b"b")]), Ok(vec!["a/b".into()]));
+        assert_eq!(said(&[(folder, "x/", b""), (folder, "x/a/", b""), (file, "x/a/b", b"b")]), Ok(vec!["a/b".into()]));
         for (entries, what) in [
             (&[(file, "x/a", &b""[..]), (file, "y/b", b"")][..], "holds `y/b` beside the folder `x`"),
             (&[(file, "x/a", b""), (file, "x/a", b"")], "holds `x/a` twice"),

@@ -73,7 +73,7 @@ struct Locks {
 impl Locks {
     fn find(trust: &TrustChoice, config: Option<&Path>) -> Result<Self, ShareError> {
         let beside = config.map(Lock::for_config).transpose()?.unwrap_or_default();
-        Ok(Self { beside, own: trust.lock().map(Lock::existing).transpose()? })
+        Ok(Self { beside, own: trust.lock_file.as_deref().map(Lock::existing).transpose()? })
     }
 }
 
@@ -126,12 +126,13 @@ fn not_pinned_by_user(origin: &Origin, own: Option<&Lock>, beside: Option<&Lock>
         (None, Some(lock)) => {
             let lock = lock.path.shown();
             format!(
-                "`{lock}` pins it, but lies with the config that is judged; if you trust it, set TANDEM_TRUST__LOCK to it"
+                "`{lock}` pins it, but lies with the config that is judged; if you trust it, set TANDEM_TRUST__LOCK_FILE to it"
             )
         }
-        (None, None) => "Pin it with `TANDEM_TRUST__LOCK=FILE tandem plugin lock CONFIG`".into(),
+        (None, None) => "Pin it with `TANDEM_TRUST__LOCK_FILE=FILE tandem plugin lock CONFIG`".into(),
         (Some(_), _) => {
-            "Pin it with `tandem plugin lock CONFIG`, which writes that lock while TANDEM_TRUST__LOCK names it".into()
+            "Pin it with `tandem plugin lock CONFIG`, which writes that lock while TANDEM_TRUST__LOCK_FILE names it"
+                .into()
         }
     };
     format!("{place}, which the policy from {origin} asks for; nothing of it was run. {how}")

@@ -75,7 +75,7 @@ fn another_value(key: &str) -> Option<&'static [&'static str]> {
         "evaluate.keep_best" | "evaluate.patience" => &["evaluate={every=10, keep_best=\"fid\", patience=3}"],
         "trust.policy" => &["trust.policy=locked"],
         "trust.keys" => &["trust.keys=[\"RW\"]"],
-        "trust.lock" => &["trust.lock=/x"],
+        "trust.lock_file" => &["trust.lock_file=/x"],
         "data.image_size" => &["data.image_size=64"],
         "data.kind" | "data.path" => &["data.kind=mnist", "data.path=/x"],
         "data.split" => &["data.kind=mnist", "data.path=/x", "data.split=test"],
@@ -237,7 +237,7 @@ prop_compose! {
         data in data(),
     ) -> Config {
         Config {
-            trust: crate::config::Trust { policy: crate::config::Policy::Locked, keys: vec!["RW".into()], lock: None },
+            trust: crate::config::Trust { policy: crate::config::Policy::Locked, keys: vec!["RW".into()], lock_file: None },
             evaluate: Evaluate::default(),
             plugin, stages, strategy, reuse_fakes, seed, steps, batch_size, n_critic, n_generator, ema_decay, precision,
             deterministic, cuda_graph, device, threads, log_every, checkpoint_every, keep_checkpoints, sample_every, sample_count, tensorboard,
