@@ -294,19 +294,14 @@ fn named(run: &Path, file: &str) -> Result<Option<u64>, RunError> {
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(e) => return Err(RunError::io("read", &path)(e)),
     };
-    match found.trim().strip_prefix("step-").and_then(|n| n.parse().ok()) {
-        Some(step) => Ok(Some(step)),
-        None => {
-            let found = found.trim();
-            let newest = stored::newest_whole(run, None).map_or_else(
-                || "there is no whole checkpoint".into(),
-                |s| format!("the newest whole one is {}", name(s)),
-            );
-            let what = format!(
-                "it holds `{}`, expected the name of a checkpoint, such as step-500, which you can write into it; {newest}",
-                found.shown()
-            );
-            Err(RunError::Damaged { path, what })
-        }
+    if let Some(step) = found.trim().strip_prefix("step-").and_then(|n| n.parse().ok()) {
+        return Ok(Some(step));
     }
+    let newest = stored::newest_whole(run, None)
+        .map_or_else(|| "there is no whole checkpoint".into(), |s| format!("the newest whole one is {}", name(s)));
+    let what = format!(
+        "it holds `{}`, expected the name of a checkpoint, such as step-500, which you can write into it; {newest}",
+        found.trim().shown()
+    );
+    Err(RunError::Damaged { path, what })
 }

@@ -29,7 +29,7 @@ impl Sums {
 
     /// As `sha256sum` writes them.
     pub(super) fn text(&self) -> String {
-        self.0.iter().map(|(name, sum)| format!("{sum}  {name}\n")).collect()
+        self.0.iter().fold(String::new(), |text, (name, sum)| text + sum + "  " + name + "\n")
     }
 
     /// Those that lie in a folder; `None` where none do, as in checkpoints of earlier versions.

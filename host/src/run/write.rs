@@ -109,7 +109,7 @@ pub(super) fn own(path: &Path) -> Result<Option<fs::Metadata>, RunError> {
 /// Removes a file, a link (not what it names) or a whole folder, if there is one.
 pub(super) fn remove(path: &Path) -> io::Result<()> {
     match fs::symlink_metadata(path) {
-        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(()),
         Err(e) => Err(e),
         // Of what is below, too, links alone go, and not what they name: the standard library sees to that.
         Ok(found) if found.is_dir() => fs::remove_dir_all(path),

@@ -200,7 +200,11 @@ impl SessionError {
         ) || matches!(
             self,
             Self::Run(
-                RunError::Exists { .. } | RunError::Changed { .. } | RunError::NoRun { .. } | RunError::Beyond { .. }
+                RunError::Exists { .. }
+                    | RunError::Changed { .. }
+                    | RunError::Edited { .. }
+                    | RunError::NoRun { .. }
+                    | RunError::Beyond { .. }
             )
         )
     }

@@ -118,7 +118,7 @@ fn files_that_cannot_be_read() {
     insta::assert_snapshot!(gone, @"cannot read the config file no/such.toml: No such file or directory (os error 2)");
     let folder = Folder::new(&[]);
     std::fs::write(folder.path("x.toml"), b"plugin = \"\xff\"").unwrap();
-    insta::assert_snapshot!(folder.tidy(&folder.load("x.toml", &[], &[]).unwrap_err().to_string()), @"cannot read the config file DIR/x.toml: stream did not contain valid UTF-8");
+    insta::assert_snapshot!(folder.tidy(&folder.load("x.toml", &[], &[]).unwrap_err().to_string()), @"cannot read the config file DIR/x.toml: not UTF-8 text: byte 10 begins no character");
 }
 
 #[test]
