@@ -6,7 +6,7 @@ use std::{
     fs::File,
     io::{self, BufReader},
     os::unix::{ffi::OsStrExt as _, fs::FileExt as _},
-    path::{Path, PathBuf},
+    path::Path,
 };
 
 use ::tar::EntryType;
