@@ -460,10 +460,17 @@ fn strewn(place: &Place) {
     // Windows' tools separate by backslashes, and the list lies in the folder that all lies in.
     let rows: Vec<String> = (0..4).map(|n| format!("[\"00000\\\\{n}.jpg\", {}]", n % 2)).collect();
     let list = format!("\u{feff}{{\"labels\": [{}]}}", rows.join(", "));
-    let names: Vec<String> = (0..4).map(|n| format!("set\\00000\\{n}.jpg")).collect();
+    let names: Vec<String> = (0..4).map(|n| format!("set~00000~{n}.jpg")).collect();
     let mut windows: Vec<(&str, &[u8])> = names.iter().map(|name| (name.as_str(), &image[..])).collect();
-    windows.push(("set\\dataset.json", list.as_bytes()));
-    place.write("windows.zip", zip_of(&windows));
+    windows.push(("set~dataset.json", list.as_bytes()));
+    let mut windows = zip_of(&windows);
+    for at in 0..windows.len() - 6 {
+        if [&b"set~"[..], b"00000~"].iter().any(|folder| windows[at..].starts_with(folder)) {
+            let separator = at + if windows[at] == b's' { 3 } else { 5 };
+            windows[separator] = b'\\';
+        }
+    }
+    place.write("windows.zip", windows);
     // A backup among pictures, a preview among shards.
     for number in 0..4 {
         place.write(&format!("backed-up/{number}.jpg"), &image);

@@ -145,3 +145,85 @@ impl Report {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Cursor, Write as _};
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn image() -> Vec<u8> {
+        let mut bytes = Cursor::new(Vec::new());
+        image::GrayImage::new(4, 4).write_to(&mut bytes, image::ImageFormat::Png).unwrap();
+        bytes.into_inner()
+    }
+
+    /// A tar and a ZIP with everything in them that is looked at.
+    fn archives() -> [Vec<u8>; 2] {
+        let (image, list) = (image(), br#"{"labels": [["1.png", 1], ["2.png", 0]]}"#);
+        let mut tar = tar::Builder::new(Vec::new());
+        let mut header = tar::Header::new_gnu();
+        for (name, bytes) in [("a/1.png", &image[..]), ("a/1.cls", b"1"), ("a/x.gif", b"GIF8"), ("a/._1.png", b"")] {
+            header.set_size(bytes.len() as u64);
+            tar.append_data(&mut header, name, bytes).unwrap();
+        }
+        header.set_size(0);
+        header.set_entry_type(tar::EntryType::Symlink);
+        tar.append_link(&mut header, "a/2.png", "1.png").unwrap();
+        let mut zip = zip::ZipWriter::new(Cursor::new(Vec::new()));
+        let options = zip::write::SimpleFileOptions::default();
+        for (name, bytes) in [("a/1.png", &image[..]), ("a/2.png", &image), ("a/dataset.json", list), ("a/x", b"GIF8")]
+        {
+            zip.start_file(name, options).unwrap();
+            zip.write_all(bytes).unwrap();
+        }
+        [tar.into_inner().unwrap(), zip.finish().unwrap().into_inner()]
+    }
+
+    fn inspected(bytes: &[u8]) -> Result<Report, DataError> {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), bytes).unwrap();
+        inspect(&Source::detect(file.path())?, true)
+    }
+
+    proptest! {
+        #[test]
+        fn archives_that_are_damaged_anywhere_are_told_and_never_end_the_program(
+            which in 0..2_usize,
+            changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..4),
+            cut in any::<prop::sample::Index>(),
+            whole in any::<bool>(),
+        ) {
+            let mut bytes = archives()[which].clone();
+            for (place, value) in changes {
+                let place = place.index(bytes.len());
+                bytes[place] = value;
+            }
+            if !whole {
+                bytes.truncate(cut.index(bytes.len()));
+            }
+            if let Err(error) = inspected(&bytes) {
+                prop_assert!(!error.to_string().contains(char::is_control), "{error:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn whole_archives_are_read_with_their_links_and_labels() {
+        let [tar, zip] = archives();
+        let report = inspected(&zip).unwrap();
+        assert_eq!((report.images, report.classes.len(), report.bad.len()), (2, 2, 0), "{report:?}");
+        assert_eq!(
+            report.passed_over,
+            ["1 file without an ending; a/x is a GIF file by its content: convert it to PNG"]
+        );
+        // The link has a class of its own name only.
+        let message = inspected(&tar).unwrap_err().to_string();
+        assert!(
+            message.contains("1 of its 2 images have a .cls") && message.contains("entry a/2.png has none"),
+            "{message}"
+        );
+    }
+}

@@ -108,7 +108,7 @@ fn by_content(path: &Path) -> Result<Source, DataError> {
         s if s.starts_with(b"PK") => Source::Zip(file),
         s if is_tar(s) => Source::Tar(file),
         s if s.get(16..20) == Some(&0xBEEF_C0DE_u32.to_le_bytes()) => Source::Lmdb(file),
-        s if s.starts_with(&[0, 0, 8]) => idx(),
+        [0, 0, 8, ..] => idx(),
         s if compression(s).is_some() => {
             if of_compressed(path, s)? {
                 return Ok(idx());
@@ -153,4 +153,71 @@ fn labels_of(images: &Path) -> Option<PathBuf> {
     let name = images.file_name()?.to_str()?;
     let name = name.replace("images-idx3", "labels-idx1").replace("images.idx3", "labels.idx1");
     Some(images.with_file_name(name)).filter(|labels| labels != images && labels.is_file())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is detected in a folder of files by these names, all of them empty.
+    fn found(names: &[String]) -> Result<&'static str, String> {
+        let folder = tempfile::tempdir().unwrap();
+        for name in names {
+            let path = folder.path().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, "").unwrap();
+        }
+        match detect(folder.path()).map_err(|e| e.to_string())? {
+            Source::Folder(_) => Ok("folder"),
+            Source::Tar(_) => Ok("tar"),
+            Source::Mnist { split, .. } => Ok(split.name()),
+            other => Err(other.describe()),
+        }
+    }
+
+    fn numbered(count: usize, form: &str) -> impl Iterator<Item = String> {
+        (0..count).map(move |number| form.replace('#', &number.to_string()))
+    }
+
+    fn mixed(images: usize, tars: usize, form: &str) -> Result<&'static str, String> {
+        let names: Vec<String> = numbered(images, "#.png").chain(numbered(tars, form)).collect();
+        found(&names)
+    }
+
+    #[test]
+    fn the_few_among_the_many_are_strays_and_what_is_not_clear_is_asked() {
+        assert_eq!(mixed(2, 1, "backup#.tar"), Ok("folder"));
+        assert_eq!(mixed(31, 3, "s-#.tar"), Ok("folder"));
+        assert_eq!(mixed(1, 2, "s-#.tar"), Ok("tar"));
+        assert_eq!(mixed(0, 1, "s-#.tar"), Ok("tar"));
+        for (images, tars) in [(1, 1), (3, 3), (30, 3)] {
+            let message = mixed(images, tars, "s-#.tar").unwrap_err();
+            assert!(message.contains("which are the data set?"), "{message}");
+        }
+        let apart: Vec<String> = ["1.png", "2.png", "3.png", "old.tar", "new.tar"].map(str::to_owned).to_vec();
+        assert_eq!(found(&apart), Ok("folder"));
+    }
+
+    #[test]
+    fn what_shows_a_kind_is_that_kind_or_an_error() {
+        let of = |names: &[&str]| found(&names.iter().map(ToString::to_string).collect::<Vec<_>>());
+        assert_eq!(of(&["t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte.gz"]), Ok("test"));
+        for (names, missing) in [
+            (
+                &["train-images-idx3-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"][..],
+                "train-labels-idx1-ubyte",
+            ),
+            (&["data_batch_1.bin", "test_batch.bin"], "CIFAR-10 without `data_batch_2.bin`"),
+            (&["test_batch.bin", "1.png"], "CIFAR-10 without `data_batch_1.bin`"),
+            (&["test.bin", "fine_label_names.txt"], "CIFAR-100 without `train.bin`"),
+            (&["notes.txt"], "holds no images"),
+            (&["shards/1.tar"], "name one, as "),
+            (&["1.tar.gz"], "1 archive or compressed file: 1.tar.gz"),
+        ] {
+            let message = of(names).unwrap_err();
+            assert!(message.contains(missing), "{names:?}: {message}");
+        }
+        // Names that only look alike.
+        assert_eq!(of(&["data_batch_1.png", "test.bin", "train/1.png"]), Ok("folder"));
+    }
 }

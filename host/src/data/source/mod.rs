@@ -196,11 +196,13 @@ impl Source {
     /// Opens it, and says what was passed over; `listed` are its [`Self::files`].
     pub(super) fn open(&self, listed: &Listed, transform: &Transform) -> Result<(Opened, PassedOver), DataError> {
         let files = &listed.files[..];
-        // Of a folder of images, one that is no file is a bad one.
-        if !matches!(self, Self::Folder(_) | Self::Celeba { .. }) {
-            for file in files {
-                regular::facts(file).map_err(|source| DataError::Read { path: file.clone(), source })?;
-            }
+        // Among images, one that is no file is a bad one.
+        let by_itself = |file: &Path| {
+            let name = file.file_name().unwrap_or_default();
+            matches!(self, Self::Folder(_) | Self::Celeba { .. }) && is_image(&name.to_string_lossy())
+        };
+        for file in files.iter().filter(|file| !by_itself(file)) {
+            regular::facts(file).map_err(|source| DataError::Read { path: file.clone(), source })?;
         }
         let opened = match self {
             Self::Folder(path) => return folder::open(path, listed),

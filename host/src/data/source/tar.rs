@@ -6,7 +6,7 @@ use std::{
     fs::File,
     io::{self, BufReader},
     os::unix::{ffi::OsStrExt as _, fs::FileExt as _},
-    path::{Path, PathBuf},
+    path::Path,
 };
 
 use ::tar::EntryType;
@@ -85,6 +85,9 @@ struct Shard {
     members: Vec<(Vec<u8>, Member<Place>)>,
 }
 
+/// A member's shard and place there, or why it has none.
+type InShard = (usize, Result<Place, String>);
+
 /// What is gathered from all shards.
 #[derive(Default)]
 struct Gathered {
@@ -92,7 +95,7 @@ struct Gathered {
     /// The class of each image by its `.cls`.
     classes: Vec<Option<u16>>,
     /// The lists of labels by name, each with its shard and place.
-    lists: Vec<(Vec<u8>, (usize, Result<Place, String>))>,
+    lists: Vec<(Vec<u8>, InShard)>,
 }
 
 pub(super) fn open(path: &Path, listed: &Listed) -> Result<(Opened, PassedOver), DataError> {
@@ -321,7 +324,7 @@ impl Samples for Tar {
 
     fn read(&self, index: usize, buffer: &mut Vec<u8>) -> Result<Content, String> {
         let Entry { shard, place, .. } = &self.entries[index];
-        let place = place.as_ref().map_err(|why| why.to_string())?;
+        let place = place.as_ref().map_err(ToString::to_string)?;
         self.read_at(*shard as usize, *place, buffer)?;
         Ok(Content::Encoded)
     }

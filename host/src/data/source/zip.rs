@@ -27,11 +27,14 @@ const MOST_OF_A_LINK: u64 = 4096;
 const KIND: u32 = 0o170_000;
 const KINDS_OF_FILES: [u32; 3] = [0, 0o100_000, 0o120_000];
 
+/// An image's name and its entry, or why it has none.
+type Image = (Box<[u8]>, Result<u32, Box<str>>);
+
 struct Zip {
     archive: ZipArchive<Reader>,
     path: PathBuf,
-    /// The images in the order of their names, each with its entry, or why it has none.
-    entries: Vec<(Box<[u8]>, Result<u32, Box<str>>)>,
+    /// The images in the order of their names.
+    entries: Vec<Image>,
 }
 
 /// A reader of its own over a file that threads share.
@@ -82,7 +85,7 @@ pub(super) fn open(path: &Path) -> Result<(Opened, PassedOver), DataError> {
         return Err(DataError::no_images(path, &over));
     }
     images.sort_by(|(one, _), (other, _)| names::order(one, other));
-    let entries: Vec<(Box<[u8]>, _)> =
+    let entries: Vec<Image> =
         images.into_iter().map(|(name, index)| (name.into(), index.map_err(Into::into))).collect();
     refuse_unreadable(&archive, &entries).map_err(wrong)?;
     let image_names: Vec<&[u8]> = entries.iter().map(|(name, _)| &**name).collect();
@@ -160,10 +163,7 @@ fn twice(mut list: impl Read + Seek, start: u64) -> Option<Vec<u8>> {
 }
 
 /// There is no password to ask for, and other ways to compress are rare.
-fn refuse_unreadable<R: Read + Seek>(
-    archive: &ZipArchive<R>,
-    entries: &[(Box<[u8]>, Result<u32, Box<str>>)],
-) -> Result<(), String> {
+fn refuse_unreadable<R: Read + Seek>(archive: &ZipArchive<R>, entries: &[Image]) -> Result<(), String> {
     let facts = |place: &Result<u32, Box<str>>| archive.by_index_data(*place.as_ref().ok()? as usize).ok();
     let is_known = |method| matches!(method, CompressionMethod::Stored | CompressionMethod::Deflated);
     let refuse = |found: usize, first: &[u8], how: &str, advice: &str| {
@@ -219,7 +219,7 @@ impl Samples for Zip {
     }
 
     fn read(&self, index: usize, buffer: &mut Vec<u8>) -> Result<Content, String> {
-        let place = *self.entries[index].1.as_ref().map_err(|why| why.to_string())?;
+        let place = *self.entries[index].1.as_ref().map_err(ToString::to_string)?;
         buffer.clear();
         let mut archive = self.archive.clone();
         let entry = archive.by_index(place as usize).map_err(cannot)?;
