@@ -1,6 +1,6 @@
 //! One stage in narrow precision loses no more than two stages lose; in float32 no score makes it NaN.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+#![expect(clippy::unwrap_used, clippy::print_stderr, reason = "helpers of tests")]
 
 mod gans;
 

@@ -1,5 +1,9 @@
 //! Looking at a run: the page in a real browser, TensorBoard's own reader, and what is said of a damaged run.
-#![expect(clippy::unwrap_used, reason = "tests: a panic is the report")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "tests: a panic is the report, and what is not looked at is told"
+)]
 
 use std::{collections::BTreeSet, fs, process::Command};
 
