@@ -21,6 +21,18 @@ fn wait_for(path: &str, child: &mut Child) {
     }
 }
 
+/// In plain libtorch each of these ends in heap corruption or a segmentation fault (docs/decisions/0010).
+#[test]
+fn layers_that_libtorch_does_not_survive_are_trained() {
+    let file = binary().with_file_name("examples").join("libstrided_points.so");
+    let here = Playground::new(&format!("plugin = \"{}\"", file.display()));
+    let config = fs::read_to_string(here.path("config.toml")).unwrap();
+    fs::write(here.path("config.toml"), config.split("[options]").next().unwrap()).unwrap();
+    for (run, more) in [("one", "stages=\"one\""), ("two", "stages=\"two\""), ("narrow", "precision=\"bfloat16\"")] {
+        here.train(run, &["--set", more]).assert().success().stdout(contains("trained to step 6"));
+    }
+}
+
 #[test]
 fn a_run_leaves_what_its_page_promises() {
     let here = Playground::default();

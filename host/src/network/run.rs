@@ -2,8 +2,8 @@
 
 use tandem_plugin_api::opset::{Interpolation, Op};
 use tandem_torch_ext::{
-    Conv, Pivot, elu, leaky_relu, pivoted_conv, pivoted_embedding, pivoted_group_norm, pivoted_instance_norm,
-    pivoted_layer_norm, pivoted_linear, softplus,
+    Conv, Pivot, elu, group_norm, leaky_relu, pivoted_conv, pivoted_embedding, pivoted_group_norm,
+    pivoted_instance_norm, pivoted_layer_norm, pivoted_linear, softplus,
 };
 use tch::{Kind, Tensor};
 
@@ -119,7 +119,7 @@ impl Compiled {
             Op::BatchNorm { .. } => self.batch_norm(step, x[0], pass),
             Op::GroupNorm { num_groups, eps, .. } => Ok(match pass.pivot {
                 Some(pivot) => pivoted_group_norm(x[0], *num_groups, Some(weight), at(1), *eps, pivot)?,
-                None => x[0].f_group_norm(*num_groups, Some(weight), at(1), *eps, true)?,
+                None => group_norm(x[0], *num_groups, Some(weight), at(1), *eps)?,
             }),
             Op::InstanceNorm { eps, .. } => Ok(match pass.pivot {
                 Some(pivot) => pivoted_instance_norm(x[0], Some(weight), at(1), *eps, pivot)?,
@@ -228,7 +228,7 @@ fn plain(step: &Step, x: &[&Tensor], pass: &Pass<'_>, kind: Kind) -> Outcome {
         }
         Op::PixelShuffle { upscale_factor } => x[0].f_pixel_shuffle(*upscale_factor)?,
         Op::InstanceNorm { eps, .. } => instance_norm(x[0], None, None, *eps)?,
-        Op::GroupNorm { num_groups, eps, .. } => x[0].f_group_norm(*num_groups, None::<&Tensor>, None, *eps, true)?,
+        Op::GroupNorm { num_groups, eps, .. } => group_norm(x[0], *num_groups, None, None, *eps)?,
         Op::LayerNorm { normalized_shape, eps, .. } => {
             x[0].f_layer_norm(&normalized_shape[..], None::<&Tensor>, None, *eps, true)?
         }

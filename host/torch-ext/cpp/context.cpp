@@ -6,9 +6,12 @@
 #include <ATen/ops/empty.h>
 #include <dlfcn.h>
 #include <malloc.h>
+#include <unistd.h>
 
+#include <exception>
 #include <limits>
 #include <mutex>
+#include <new>
 #include <string>
 #include <typeinfo>
 
@@ -26,6 +29,26 @@ const at::Generator& default_generator(int64_t device) {
 // Calls on a generator's own state must hold its lock; filling a tensor takes it itself.
 std::lock_guard<std::mutex> lock(at::Generator& generator) {
   return std::lock_guard<std::mutex>(generator.mutex());
+}
+
+// What is said where an exception for want of memory can go nowhere: out of a thread, or a destructor.
+std::string& bad_alloc_text() {
+  static std::string text;
+  return text;
+}
+
+[[noreturn]] void terminated() {
+  try {
+    if (const auto thrown = std::current_exception()) std::rethrow_exception(thrown);
+  } catch (const std::bad_alloc&) {
+    const auto& text = bad_alloc_text();
+    if (write(2, text.data(), text.size()) < 0) _exit(1);
+    _exit(1);
+  } catch (const std::exception& error) {
+    if (write(2, error.what(), std::strlen(error.what())) < 0) std::abort();
+  } catch (...) {
+  }
+  std::abort();
 }
 
 }  // namespace
@@ -118,6 +141,13 @@ char* tandem_ext_keep_freed_memory() {
     const bool kept = mallopt(M_MMAP_MAX, 0) != 0 && mallopt(M_TRIM_THRESHOLD, std::numeric_limits<int>::max()) != 0;
     TORCH_CHECK(kept, "the C library refused mallopt");
 #endif
+  });
+}
+
+char* tandem_ext_tell_bad_alloc(Slice<uint8_t> text) {
+  return guard([&] {
+    bad_alloc_text().assign(text.begin(), text.end());
+    std::set_terminate(terminated);
   });
 }
 

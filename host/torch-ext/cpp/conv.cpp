@@ -5,6 +5,7 @@
 #include <ATen/ops/convolution_backward.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/mm.h>
+#include <ATen/ops/slice.h>
 #include <torch/csrc/autograd/custom_function.h>
 
 #include <algorithm>
@@ -17,6 +18,9 @@ namespace {
 // float32 where there are many weights (docs/decisions/0005-small-maps-are-matrix-products.md).
 constexpr int64_t FEW_POSITIONS = 16;
 constexpr int64_t MANY_WEIGHTS = 1 << 22;
+// The widest block of channels of oneDNN's 1x1 kernels. Below it their weight gradient with strides leaves its memory
+// (docs/decisions/0010-a-strided-point-is-a-slice.md).
+constexpr int64_t CHANNEL_BLOCK = 16;
 
 bool all(const std::vector<int64_t>& values, int64_t wanted) {
   return std::all_of(values.begin(), values.end(), [&](int64_t value) { return value == wanted; });
@@ -62,8 +66,15 @@ Convolution::Convolution(const ConvShape& shape, const at::Tensor& input, const 
 }
 
 void Convolution::choose(const at::Tensor& input, const at::Tensor& weight) {
-  few_positions_ = one_position_ = winograd_maps_ = false;
+  sliced_ = few_positions_ = one_position_ = winograd_maps_ = false;
   winograd_.reset();
+  if (input.is_cpu() && input.dim() == 4 && weight.dim() == 4 && stride_.size() == 2) {
+    const bool point = weight.size(2) == 1 && weight.size(3) == 1 && all(padding_, 0) && groups_ == 1;
+    const bool strided = stride_[0] > 0 && stride_[1] > 0 && !all(stride_, 1);
+    const bool joins = input.size(1) == weight.size(transposed_ ? 0 : 1);
+    sliced_ = point && strided && joins && weight.size(1) < CHANNEL_BLOCK;
+    if (sliced_) return;
+  }
   const bool plain = input.dim() == 4 && weight.dim() == 4 && stride_.size() == 2 && padding_.size() == 2 &&
                      groups_ == 1 && all(dilation_, 1) && weight.size(2) * weight.size(3) > 1;
   // What is wrong with the sizes is for libtorch to say.
@@ -114,6 +125,7 @@ Convolution Convolution::mirrored(const at::Tensor& delta, const at::Tensor& inp
 at::Tensor Convolution::forward(const at::Tensor& input, const at::Tensor& weight,
                                 const std::optional<at::Tensor>& bias) const {
   if (winograd_maps_) return transposed_ ? winograd_->up(input, weight, bias) : winograd_->down(input, weight, bias);
+  if (sliced_) return sliced_forward(input, weight, bias);
   if (!one_position_) {
     return at::convolution(input, weight, bias, stride_, padding_, dilation_, transposed_, output_padding_, groups_);
   }
@@ -126,6 +138,34 @@ at::Tensor Convolution::forward(const at::Tensor& input, const at::Tensor& weigh
   at::mm_out(flat, flat_input, transposed_ ? w : w.t());
   if (bias.has_value()) out.add_(bias->view({1, -1, 1, 1}));
   return out;
+}
+
+at::Tensor Convolution::seen(const at::Tensor& large) const {
+  return large.slice(2, 0, std::nullopt, stride_[0]).slice(3, 0, std::nullopt, stride_[1]);
+}
+
+at::Tensor Convolution::spread(const at::Tensor& seen, at::IntArrayRef large) const {
+  // Each position grows to a window of its own, whose first it is; what reaches beyond the map is cut off.
+  auto windows = rows(seen).unsqueeze(2).unsqueeze(4);
+  windows = at::constant_pad_nd(windows, {0, 0, 0, stride_[1] - 1, 0, 0, 0, stride_[0] - 1});
+  auto map = windows.flatten(1, 2).flatten(2, 3).permute({0, 3, 1, 2});
+  for (int64_t d = 2; d < 4; ++d) {
+    if (map.size(d) > large[d]) map = map.slice(d, 0, large[d]);
+  }
+  std::vector<int64_t> rest{0, large[3] - map.size(3), 0, large[2] - map.size(2)};
+  return all(rest, 0) ? map : at::constant_pad_nd(map, rest);
+}
+
+at::Tensor Convolution::sliced_forward(const at::Tensor& input, const at::Tensor& weight,
+                                       const std::optional<at::Tensor>& bias) const {
+  const std::vector<int64_t> ones(2, 1), zeros(2, 0);
+  if (!transposed_) return at::convolution(seen(input), weight, bias, ones, zeros, ones, false, zeros, 1);
+  const auto out = at::convolution(input, weight, {}, ones, zeros, ones, true, zeros, 1);
+  std::vector<int64_t> sizes{out.size(0), out.size(1)};
+  for (size_t d = 0; d < 2; ++d) sizes.push_back((out.size(2 + d) - 1) * stride_[d] + 1 + output_padding_[d]);
+  const auto large = spread(out, sizes);
+  // A tensor of its own, as in `forward`.
+  return bias.has_value() ? large.add(bias->view({1, -1, 1, 1})) : large.clone();
 }
 
 at::Tensor Convolution::input_gradient(const at::Tensor& delta, const at::Tensor& input,
@@ -149,7 +189,7 @@ at::Tensor Convolution::windows(const at::Tensor& large, const at::Tensor& weigh
 
 std::tuple<at::Tensor, at::Tensor> Convolution::weight_gradient(const at::Tensor& delta, const at::Tensor& input,
                                                                 const at::Tensor& weight, bool bias) const {
-  if (!is_ours()) {
+  if (sliced_ || !is_ours()) {
     auto [unused, of_weight, of_bias] = plain_gradients(delta, input, weight, {false, true, bias});
     return {of_weight, of_bias};
   }
@@ -168,6 +208,14 @@ std::tuple<at::Tensor, at::Tensor, at::Tensor> Convolution::plain_gradients(cons
                                                                             const at::Tensor& input,
                                                                             const at::Tensor& weight,
                                                                             std::array<bool, 3> mask) const {
+  if (sliced_) {
+    const std::vector<int64_t> ones(2, 1), zeros(2, 0);
+    const auto small = transposed_ ? seen(delta) : delta, x = transposed_ ? input : seen(input);
+    auto [of_input, of_weight, of_bias] = at::convolution_backward(
+        small, x, weight, std::nullopt, ones, zeros, ones, transposed_, zeros, 1, {mask[0], mask[1], false});
+    if (mask[0] && !transposed_) of_input = spread(of_input, input.sizes());
+    return {of_input, of_weight, mask[2] ? sum_spatial(delta).sum(0) : at::Tensor()};
+  }
   // The channel dimension of `delta` is that of the bias.
   return at::convolution_backward(delta, input, weight, at::IntArrayRef{delta.size(1)}, stride_, padding_, dilation_,
                                   transposed_, output_padding_, groups_, mask);

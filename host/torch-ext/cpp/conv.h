@@ -4,7 +4,8 @@
 // through weights [A, B, kh, kw]. Where the small map is a single position a convolution is a matrix product, and where it
 // has few of them the weights' gradient is one over the large map's windows: oneDNN is slow there
 // (docs/decisions/0005-small-maps-are-matrix-products.md). Of the others, those that winograd.h serves take fewer
-// multiplications (0006-fewer-multiplications.md). The rest is libtorch's.
+// multiplications (0006-fewer-multiplications.md). The rest is libtorch's, but that a 1x1 kernel with strides is never
+// handed to it where oneDNN would write past its memory (0010-a-strided-point-is-a-slice.md).
 #pragma once
 
 #include <ATen/core/ivalue.h>
@@ -29,7 +30,7 @@ class Convolution : public torch::CustomClassHolder {
   Convolution(const ConvShape& shape, const at::Tensor& input, const at::Tensor& weight);
 
   // Whether any pass is our own.
-  bool is_ours() const { return few_positions_ || winograd_.has_value(); }
+  bool is_ours() const { return sliced_ || few_positions_ || winograd_.has_value(); }
   // The convolution that gives this one's gradient at an input of these sizes: transposed if this is not, and so on.
   Convolution mirrored(const at::Tensor& delta, const at::Tensor& input, const at::Tensor& weight) const;
 
@@ -45,11 +46,17 @@ class Convolution : public torch::CustomClassHolder {
 
  private:
   void choose(const at::Tensor& input, const at::Tensor& weight);
+  // Of the large map what a 1x1 kernel sees, and its inverse: a large map of these sizes with zeros between.
+  at::Tensor seen(const at::Tensor& large) const;
+  at::Tensor spread(const at::Tensor& seen, at::IntArrayRef large) const;
+  at::Tensor sliced_forward(const at::Tensor& input, const at::Tensor& weight,
+                            const std::optional<at::Tensor>& bias) const;
   at::Tensor windows(const at::Tensor& large, const at::Tensor& weight) const;
 
   std::vector<int64_t> stride_, padding_, output_padding_, dilation_;
   int64_t groups_;
   bool transposed_;
+  bool sliced_ = false;
   bool few_positions_ = false;
   bool one_position_ = false;
   std::optional<WinogradConv> winograd_;

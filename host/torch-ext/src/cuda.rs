@@ -52,6 +52,13 @@ pub fn return_freed_memory() {
     ffi::tandem_ext_return_freed_memory();
 }
 
+/// Has C++'s own end for want of memory, an exception that nobody can catch, told in these words on standard error with exit
+/// code 1.
+pub fn tell_bad_alloc(text: &str) {
+    // Where it cannot be set, such an end is an abort as before.
+    let _ = ffi::tandem_ext_tell_bad_alloc(text.as_bytes().into()).check("tell_bad_alloc");
+}
+
 /// The real directory of the libtorch that this process runs.
 fn loaded_dir() -> Result<PathBuf, TorchError> {
     let mut path = Buffer::empty();

@@ -202,6 +202,16 @@ unsafe extern "C" {
     pub(crate) safe fn tandem_ext_elu(input: TensorRef<'_>, alpha: f64, out: &mut Out) -> Status;
     pub(crate) safe fn tandem_ext_softplus(input: TensorRef<'_>, threshold: f64, out: &mut Out) -> Status;
 
+    // group_norm.cpp
+    pub(crate) safe fn tandem_ext_group_norm(
+        input: TensorRef<'_>,
+        groups: i64,
+        weight: TensorRef<'_>,
+        bias: TensorRef<'_>,
+        eps: f64,
+        out: &mut Out,
+    ) -> Status;
+
     // pivot.cpp
     pub(crate) safe fn tandem_ext_conv(
         input: TensorRef<'_>,
@@ -313,6 +323,7 @@ unsafe extern "C" {
     ) -> Status;
     pub(crate) safe fn tandem_ext_use_deterministic(on: bool) -> Status;
     pub(crate) safe fn tandem_ext_keep_freed_memory() -> Status;
+    pub(crate) safe fn tandem_ext_tell_bad_alloc(text: Slice<'_, u8>) -> Status;
     pub(crate) safe fn tandem_ext_return_freed_memory();
     pub(crate) safe fn tandem_ext_library_path(path: &mut Buffer) -> Status;
     pub(crate) safe fn tandem_ext_open_library(path: Slice<'_, u8>) -> Status;
