@@ -5,6 +5,7 @@ pub mod cli;
 pub mod compare;
 pub mod config;
 pub mod data;
+pub mod exhausted;
 pub mod export;
 mod folders;
 pub mod image;

@@ -30,9 +30,9 @@ use arguments::{Arguments, Command, DataCommand, PluginCommand};
 use terminal::{print, say};
 
 use crate::{
-    plugin,
+    exhausted, plugin,
     run::RunError,
-    session::{SessionError, resolve_device},
+    session::{SessionError, out_of_memory, resolve_device},
 };
 
 /// The run failed.
@@ -44,6 +44,7 @@ const INTERRUPTED: u8 = 130;
 
 /// Runs the command line of this process; the exit codes are in `tandem --help`.
 pub fn main() -> ExitCode {
+    exhausted::watch();
     let arguments = Arguments::parse();
     if let Err(error) = log::start(arguments.log_format) {
         say(format_args!("error: {error:#}"));
@@ -53,7 +54,12 @@ pub fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            say(format_args!("error: {}", chain(&error)));
+            let text = chain(&error);
+            if let Some(told) = out_of_memory(&text) {
+                say(format_args!("error: {told}"));
+                return ExitCode::from(FAILED);
+            }
+            say(format_args!("error: {text}"));
             let usage = error.downcast_ref::<SessionError>().is_some_and(SessionError::is_usage)
                 || error.is::<crate::config::ConfigError>()
                 || matches!(error.downcast_ref::<RunError>(), Some(RunError::NoRun { .. }))

@@ -138,9 +138,17 @@ fn decode(
         verdicts
     };
     let (done, verdicts) = thread::scope(|scope| {
-        let workers: Vec<_> = (0..threads.min(count)).map(|_| scope.spawn(work)).collect();
+        // Fewer threads than wanted are enough; none is an error, such as memory that is gone.
+        let workers: Vec<_> =
+            (0..threads.min(count)).map(|_| thread::Builder::new().spawn_scoped(scope, work)).collect();
         let done = meanwhile();
-        (done, workers.into_iter().map(thread::ScopedJoinHandle::join).collect::<Result<Vec<_>, _>>())
+        let none =
+            if workers.iter().all(Result::is_err) { workers.iter().find_map(|w| w.as_ref().err()) } else { None };
+        let none = none.map(|why| DataError::Worker(format!("no thread can be started to decode: {why}")));
+        (
+            done.and(none.map_or(Ok(()), Err)),
+            workers.into_iter().flatten().map(thread::ScopedJoinHandle::join).collect::<Result<Vec<_>, _>>(),
+        )
     });
     done?;
     let mut verdicts = verdicts.map_err(|_| DataError::Worker("a decoder's thread ended".into()))?.concat();

@@ -47,7 +47,7 @@ impl Prefetch {
         let thread = std::thread::Builder::new()
             .name("batches".into())
             .spawn(move || fill(&to_trainer, &from_trainer))
-            .map_err(|e| DataError::Worker(e.to_string()))?;
+            .map_err(|e| DataError::Worker(format!("no thread can be started to make batches: {e}")))?;
         Ok(Self { ready: Some(ready), spare: Some(spare), thread: Some(thread), waited: Duration::ZERO })
     }
 

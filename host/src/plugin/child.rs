@@ -75,7 +75,12 @@ pub(super) fn declare(
     let mut request = serde_json::to_vec(&request).map_err(|e| LoadProblem::Child(format!("no request: {e}")))?;
     request.push(b'\n');
     let mut child = start(tandem).map_err(|e| LoadProblem::Child(format!("{}: {e}", tandem.shown())))?;
-    let (answer, said) = (reader(child.stdout.take(), MOST), reader(child.stderr.take(), MOST_SAID));
+    let readers = reader(child.stdout.take(), MOST).and_then(|a| Ok((a, reader(child.stderr.take(), MOST_SAID)?)));
+    let (answer, said) = readers.map_err(|e| {
+        // Nobody would read what it says, nor wait for it.
+        let _ = child.kill().and_then(|()| child.wait());
+        LoadProblem::Child(format!("no thread can be started to read from it: {e}"))
+    })?;
     if let Some(mut input) = child.stdin.take() {
         // A process that is gone already says why by its status.
         let _ = input.write_all(&request).and_then(|()| input.write_all(&file.bytes));
@@ -103,8 +108,8 @@ fn start(tandem: &Path) -> std::io::Result<Child> {
 }
 
 /// Reads to the end on a thread of its own, so that no pipe fills up.
-fn reader(from: Option<impl Read + Send + 'static>, most: u64) -> JoinHandle<Vec<u8>> {
-    std::thread::spawn(move || {
+fn reader(from: Option<impl Read + Send + 'static>, most: u64) -> std::io::Result<JoinHandle<Vec<u8>>> {
+    std::thread::Builder::new().spawn(move || {
         let mut bytes = Vec::new();
         if let Some(from) = from {
             // What was read before an error is all there is.

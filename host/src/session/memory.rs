@@ -3,14 +3,46 @@
 use std::{error::Error, fs};
 
 use super::SessionError;
+use crate::exhausted::ADVICE;
 
-/// What the CPU's and CUDA's allocators, oneDNN and the C++ library say.
-const WORDS: [&str; 4] = ["can't allocate memory", "out of memory", "could not create a memory", "bad_alloc"];
+/// What the CPU's and CUDA's allocators, oneDNN, the C++ library, the system (`ENOMEM`), Rust's collections and we ourselves, of
+/// threads that found no room for their stacks, say.
+const WORDS: [&str; 9] = [
+    "can't allocate memory",
+    "annot allocate memory",
+    "out of memory",
+    "could not create a memory",
+    // oneDNN has a primitive for every convolution; what it lacks is room for its code.
+    "could not create a primitive",
+    "bad_alloc",
+    "memory allocation failed",
+    "failed to spawn thread",
+    "no thread can be started",
+];
+
+/// What is said of an error of any command that is one about memory; `None` if it is another, or says it already.
+pub fn out_of_memory(error: &str) -> Option<String> {
+    if error.contains("out of memory: ") && error.contains("; lower `batch_size`") {
+        return None;
+    }
+    let at = found(error)?;
+    // What an error about something else advises is not what helps here.
+    let end = error[at..].find("; ").map_or(error.len(), |i| at + i);
+    Some(format!("out of memory: {}; {}; {ADVICE}", first_sentence(&error[..end]), peak()))
+}
+
+/// Where `text` speaks of memory.
+fn found(text: &str) -> Option<usize> {
+    // What C++ says of a thread without room; the system's own has its number behind it, and may be about a pipe.
+    let thread = "Resource temporarily unavailable";
+    let thread = text.match_indices(thread).find(|(i, _)| !text[i + thread.len()..].starts_with(" (os error"));
+    WORDS.iter().filter_map(|words| text.find(words)).chain(thread.map(|(i, _)| i)).min()
+}
 
 /// `error` as one about memory, or `None` if it is another. `safe` says which checkpoint is still good.
 pub(super) fn explain(error: &dyn Error, batch_size: usize, safe: impl FnOnce() -> String) -> Option<SessionError> {
     let chain = std::iter::successors(Some(error), |&e| e.source());
-    let told = chain.map(ToString::to_string).find(|text| WORDS.iter().any(|words| text.contains(words)))?;
+    let told = chain.map(ToString::to_string).find(|text| found(text).is_some())?;
     Some(SessionError::OutOfMemory { cause: first_sentence(&told), peak: peak(), batch_size, safe: safe() })
 }
 
@@ -37,6 +69,24 @@ mod tests {
     use tch::{Device, Kind, Tensor};
 
     use super::*;
+
+    #[test]
+    fn every_commands_error_about_memory_is_told_as_that() {
+        let told = out_of_memory("the digits: its gzip stream is broken: out of memory; fetch the file again").unwrap();
+        assert!(
+            told.starts_with("out of memory: the digits: its gzip stream is broken: out of memory; the process held "),
+            "{told}"
+        );
+        assert!(told.ends_with(ADVICE) && !told.contains("fetch"), "{told}");
+        let file = std::io::Error::from_raw_os_error(libc::ENOMEM);
+        assert!(out_of_memory(&format!("cannot read x: {file}")).is_some());
+        let again = std::io::Error::from_raw_os_error(libc::EAGAIN);
+        assert!(out_of_memory(&format!("no thread can be started to decode: {again}")).is_some());
+        assert!(out_of_memory("grad failed: Resource temporarily unavailable").is_some());
+        assert_eq!(out_of_memory(&format!("cannot write to standard output: {again}")), None);
+        assert_eq!(out_of_memory("cannot read x: No such file or directory (os error 2)"), None);
+        assert_eq!(out_of_memory(&told), None);
+    }
 
     #[test]
     fn libtorchs_refusal_is_known_and_another_error_is_not() {

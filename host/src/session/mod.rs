@@ -31,6 +31,7 @@ pub use error::SessionError;
 pub use evaluate::{Against, Evaluation, EvaluationPlan, Evaluator, Images, Line, Passes, Seconds, State, Subject};
 pub use export::{Export, export};
 pub use import::{Import, import};
+pub use memory::out_of_memory;
 pub use prepare::{Prepared, find_plugin, options, prepare, prepare_for, read_definition};
 pub use progress::Progress;
 pub use sample::{Film, Sampler, Samples, Weights, strip};
