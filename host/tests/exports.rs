@@ -190,7 +190,10 @@ fn random_network(seed: u64) -> Option<Network> {
     let turn = random.below(names.len() as i64) as usize;
     names.rotate_left(turn);
     let made = |scale| Draft::new(seed, names.clone()).finished(steps, scale);
-    let largest = Case::new(made(1.0)?, seed).largest();
+    let first = made(1.0)?;
+    // Labels alone are no image's.
+    first.input("image")?;
+    let largest = Case::new(first, seed).largest();
     if (1e-3..1e4).contains(&largest) { made(1.0 / largest) } else { None }
 }
 

@@ -259,6 +259,7 @@ impl Draft {
                 let dim = self.dim(x);
                 self.push(Op::Concat { dim }, &[x, x])
             }
+            _ if self.rank(x) == 0 => None,
             _ => {
                 let dim = self.dim(x);
                 let size = self.sizes(x, 0)[dim.rem_euclid(self.rank(x)) as usize];

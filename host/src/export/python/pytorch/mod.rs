@@ -20,8 +20,10 @@ use super::{
 };
 use crate::export::{ExportError, Subject};
 
-/// What every `nn.Module` has, so that no layer may be called so.
-const TAKEN: [&str; 61] = [
+/// What every `nn.Module` has and what TorchScript's files take for words of their own, so that no layer may be called so.
+const TAKEN: [&str; 63] = [
+    "Ellipsis",
+    "NoneType",
     "T_destination",
     "add_module",
     "apply",
