@@ -167,7 +167,7 @@ fn every_listing_for_authors_is_compiled() {
 fn expressions_that_read_no_score_are_proven_and_trained() {
     let file = tandem_tests::binary().parent().unwrap().join("examples/libscoreless.so");
     let file = file.to_str().unwrap();
-    tandem(&["plugin", "check", file, "--variants", "--set", "width=8", "--set", "norm=group"])
+    tandem(&["plugin", "check", file, "--variants", "--set", "width=8"])
         .assert()
         .success()
         .stdout(contains("kind = counter").and(contains("kind = penalty")).and(contains("(worst: `")));

@@ -6,7 +6,8 @@ use tandem_plugin_api::prelude::*;
 export_gan!("scoreless", "Expressions that read no score", declare);
 
 fn declare(options: &Options) -> Result<Gan, Error> {
-    let dcgan = Dcgan::from_options(options)?;
+    // A penalty on one sample's score allows no batch norm.
+    let dcgan = Dcgan::with_norms(options, &["group"])?;
     let kind = options.choice("kind", "what reads no score", &["counter", "term", "penalty"], "counter")?;
     let gan = Gan::builder(dcgan.generator(), dcgan.discriminator())
         .state("steps", 0.0, |s| s.state("steps") + 1.0)
@@ -15,7 +16,7 @@ fn declare(options: &Options) -> Result<Gan, Error> {
         .symmetry(Symmetry::Asymmetric)
         .defaults(Stages::One, Defaults::adam(2e-4, 5e-5))
         .defaults(Stages::Two, Defaults::adam(2e-4, 2e-4));
-    match kind {
+    match kind.as_str() {
         // The weight of the real term falls with the steps.
         "counter" => gan.loss_discriminator(|s| {
             let weight = 1.0 / (1.0 + s.state("steps") * 0.01);
