@@ -83,7 +83,8 @@ class WritesByMap(nn.Module):
     def forward(self, images):
         there = torch.from_file("/tmp/tandem-extractor-was-here", shared=True, size=64, dtype=torch.uint8)
         there.fill_(65)
-        return images.to(torch.float32).mean((2, 3))
+        # What nothing came of would be left out.
+        return images.to(torch.float32).mean((2, 3)) + there.sum()
 
 
 class WritesBySave(nn.Module):
@@ -114,8 +115,8 @@ class Hoards(nn.Module):
     def forward(self, images):
         kept = [images]
         while len(kept) > 0:
-            kept.append(torch.empty([1 << 28], dtype=torch.uint8))
-        return images.to(torch.float32).mean((2, 3))
+            kept.append(torch.empty([(1 << 28) + len(kept)], dtype=torch.uint8))
+        return kept[0].to(torch.float32).mean((2, 3))
 
 
 class Crashes(nn.Module):

@@ -20,7 +20,7 @@ use nix::sys::{
     signal::{SigSet, Signal},
 };
 
-pub use rules::layers;
+pub(crate) use rules::layers;
 pub(crate) use rules::{Bounds, confine};
 
 use crate::text::Show as _;

@@ -111,7 +111,7 @@ fn mapped() -> Result<rlim_t, String> {
 }
 
 /// Which layers this kernel has, in words.
-pub fn layers() -> Vec<&'static str> {
+pub(crate) fn layers() -> Vec<&'static str> {
     let access = Ruleset::default().set_compatibility(CompatLevel::HardRequirement);
     let landlock = access.handle_access(AccessFs::from_all(ABI::V1)).and_then(Ruleset::create).is_ok();
     let there = [(landlock, "landlock"), (has_seccomp(), "seccomp"), (true, "limits")];

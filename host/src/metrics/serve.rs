@@ -1,8 +1,9 @@
 //! An extractor's process: gives up what it may not have, loads the module, and answers until its starter is gone.
 
 use std::{
+    fs::File,
     io::{self, BufReader, Read as _, Write as _},
-    os::{fd::AsFd as _, unix::net::UnixStream},
+    os::fd::AsFd as _,
 };
 
 use tandem_torch_ext::{keep_freed_memory, return_freed_memory};
@@ -61,12 +62,13 @@ pub fn serve() -> Result<(), String> {
     Ok(())
 }
 
-type Stream = (BufReader<UnixStream>, UnixStream, Result<(), String>);
+/// As files, which are read and written by calls that a confined process has; a socket's own calls it has not.
+type Stream = (BufReader<File>, File, Result<(), String>);
 
 /// Both directions of the stream, and whether this process is confined.
 fn begin() -> io::Result<Stream> {
     let begun = confined::begin().and_then(|()| confined::leave_signals_to_starter());
-    let stream = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
+    let stream = File::from(io::stdin().as_fd().try_clone_to_owned()?);
     confined::keep_stdout_clean()?;
     // As in the host, for the sake of time; it computes the same without.
     let _ = keep_freed_memory();
