@@ -110,10 +110,11 @@ impl Outline {
             at = end;
             match code {
                 // They stand alone.
-                0x01 | START | 0xd0..=0xd7 => {
+                0x01 | 0xd0..=0xd7 => {
                     outline.stray = true;
                     continue;
                 }
+                START => return Err(format!("truncated: another picture begins at byte {start}, before its pixels")),
                 END => return Err(format!("its end marker, at byte {start}, comes before its pixels")),
                 SCAN if outline.components.is_empty() => {
                     return Err(format!("damaged: its pixels begin at byte {start}, before their size is known"));
@@ -263,7 +264,7 @@ fn without_stray(bytes: &[u8], end: usize) -> Result<Vec<u8>, String> {
             clean.extend_from_slice(&bytes[found.start..end]);
             return Ok(clean);
         }
-        if found.code != 0x01 && found.code != START && !RESTARTS.contains(&found.code) {
+        if found.code != 0x01 && !RESTARTS.contains(&found.code) {
             at += 2 + segment(bytes, at)?.len();
             clean.extend_from_slice(&bytes[found.start..at]);
         }
