@@ -20,7 +20,7 @@ use super::{
     passed::{HEAD, Passed, PassedOver, Why},
     regular,
     shards::{Shards, Stamp},
-    tree::{Member, Tree},
+    tree::{Member, Members, Tree},
 };
 use crate::{data::DataError, text::Show as _};
 
@@ -82,7 +82,7 @@ struct Tar {
 struct Shard {
     file: File,
     stamp: Stamp,
-    members: Vec<(Vec<u8>, Member<Place>)>,
+    members: Members<Place>,
 }
 
 /// A member's shard and place there, or why it has none.

@@ -24,7 +24,10 @@ pub(super) enum Member<P> {
     Unread(String),
 }
 
-/// The members of an archive by their names, which are tidy.
+/// What stands in an archive, by names that are tidy, in its order.
+pub(super) type Members<P> = Vec<(Vec<u8>, Member<P>)>;
+
+/// Finds members by their names.
 pub(super) struct Tree<'a, P> {
     members: &'a [(Vec<u8>, Member<P>)],
     /// By name, of equal ones in the archive's order.

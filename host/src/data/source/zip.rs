@@ -17,7 +17,7 @@ use super::{
     names,
     passed::{HEAD, Passed, PassedOver, Why},
     regular,
-    tree::{Member, Tree},
+    tree::{Member, Members, Tree},
 };
 use crate::{data::DataError, text::Show as _};
 
@@ -121,7 +121,7 @@ fn unread(error: &::zip::result::ZipError, reader: &Reader) -> String {
 
 /// Every entry that is no folder, by the name that it would have in one: Windows' tools write `\` for `/`. What the name's
 /// bytes mean is nowhere said with certainty, so they are kept.
-fn members<R: Read + Seek>(archive: &mut ZipArchive<R>) -> Result<Vec<(Vec<u8>, Member<u32>)>, String> {
+fn members<R: Read + Seek>(archive: &mut ZipArchive<R>) -> Result<Members<u32>, String> {
     let mut members = Vec::with_capacity(archive.len());
     for index in 0..archive.len() as u32 {
         let entry = archive.by_index_data(index as usize);
