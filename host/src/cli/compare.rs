@@ -10,7 +10,7 @@ use anyhow::Context as _;
 use super::{
     FAILED, INTERRUPTED,
     arguments::{Common, Compare},
-    interrupt::{farewell, set_farewell},
+    interrupt::{say_farewell, set_farewell},
     print,
     shell::Line,
     terminal::say,
@@ -53,7 +53,7 @@ pub(super) fn run(arguments: &Compare, common: &Common) -> anyhow::Result<ExitCo
     })?;
     let (text, files) = compare::write(&plan, &jobs, &out)?;
     if open > 0 && work::asked() > 0 {
-        say(farewell());
+        say_farewell();
         return Ok(ExitCode::from(INTERRUPTED));
     }
     let files = files.iter().fold(String::new(), |list, path| list + &format!("{}\n", path.shown()));

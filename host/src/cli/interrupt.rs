@@ -5,7 +5,10 @@
 
 use std::{
     fs,
-    sync::{Mutex, PoisonError},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     thread,
     time::Duration,
 };
@@ -47,10 +50,13 @@ pub(super) fn set_farewell(text: String) {
     *FAREWELL.lock().unwrap_or_else(PoisonError::into_inner) = text;
 }
 
-/// What is said at such an end.
-pub(super) fn farewell() -> String {
-    let text = FAREWELL.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    if text.is_empty() { "interrupted".into() } else { text }
+/// Says what is said at such an end, once.
+pub(super) fn say_farewell() {
+    static SAID: AtomicBool = AtomicBool::new(false);
+    if !SAID.swap(true, Ordering::Relaxed) {
+        let text = FAREWELL.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        say(if text.is_empty() { "interrupted" } else { &text });
+    }
 }
 
 /// Whether whoever started the process wants this signal ignored, as `nohup` does.
@@ -83,7 +89,7 @@ fn heard() {
             thread::sleep(GLANCE);
             free = if work::held().is_some() { Duration::ZERO } else { free + GLANCE };
         }
-        thread::spawn(|| say(farewell()));
+        thread::spawn(say_farewell);
         thread::sleep(GLANCE);
         leave();
     });

@@ -81,7 +81,7 @@ fn failed(error: &anyhow::Error) -> ExitCode {
     // Ctrl-C reaches a plugin's process, too.
     let of_plugin = error.is::<PluginError>() || matches!(error.downcast_ref(), Some(SessionError::Plugin(_)));
     if Interrupted::caused(error.as_ref()) || (work::asked() > 0 && of_plugin) {
-        say(interrupt::farewell());
+        interrupt::say_farewell();
         return ExitCode::from(INTERRUPTED);
     }
     let text = chain(error);

@@ -9,7 +9,7 @@ use super::{
     INTERRUPTED,
     arguments::{Common, Train},
     inspect,
-    interrupt::{farewell, set_farewell},
+    interrupt::{say_farewell, set_farewell},
     log, print,
     progress::Screen,
     shell::Line,
@@ -48,7 +48,7 @@ pub(super) fn run(arguments: &Train, common: &Common) -> anyhow::Result<ExitCode
     set_farewell(format!("interrupted and saved; go on with: {go_on}"));
     match training.train(&mut Screen::new())? {
         End::Interrupted => {
-            say(farewell());
+            say_farewell();
             Ok(ExitCode::from(INTERRUPTED))
         }
         end @ (End::Done | End::Plateau) => {
