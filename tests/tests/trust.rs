@@ -29,7 +29,7 @@ fn keys_of_a_config_do_not_meet_a_policy_of_the_users() {
     let set = format!("trust.keys={keys}");
     let refused = || {
         contains("needs a key in trust.keys")
-            .and(contains("run.toml:4 came with the config that is judged"))
+            .and(contains("run.toml:5 came with the config that is judged"))
             .and(contains("TANDEM_TRUST__KEYS"))
     };
     trained(&place, &file, &of_config, &[], &[]).success();
