@@ -339,7 +339,7 @@ fn files_that_a_config_names_are_files() {
         tandem(&["compare", target, "--out", &here.path("compared")])
             .timeout(within)
             .assert()
-            .code(2)
+            .failure()
             .stderr(contains(what));
     }
     assert!(!Path::new(&here.path("run")).exists());
