@@ -43,7 +43,7 @@ impl Pictures {
         // The kind first: another one makes what was said of a farther one's path void.
         let path = format!("data.path={}", self.0.path("data"));
         let data = ["data.kind=folder", &path, "data.image_size=32"];
-        let sets = data.iter().flat_map(|set| ["--set", set]);
+        let sets = data.into_iter().flat_map(|set| ["--set", set]);
         tandem(&["data", "prepare", &self.0.path("config.toml")])
             .args(sets)
             .env("XDG_CACHE_HOME", self.0.path("cache"))
@@ -339,7 +339,7 @@ fn files_that_a_config_names_are_files() {
         tandem(&["compare", target, "--out", &here.path("compared")])
             .timeout(within)
             .assert()
-            .code(2)
+            .failure()
             .stderr(contains(what));
     }
     assert!(!Path::new(&here.path("run")).exists());

@@ -204,7 +204,7 @@ mod tests {
         let unlabelled = facts(&PLAIN, |spec| spec.labelled = false);
         assert_eq!(
             facts(&PLAIN, |_| ()).differences(&unlabelled),
-            ["names of classes: 2 then, none now", "labels: some then, none now"]
+            ["names of classes: 2, of them `a`, `b` then, none now", "labels: some then, none now"]
         );
         let small = facts(&PLAIN, |spec| spec.transform.image_size = 4);
         assert_eq!(facts(&PLAIN, |_| ()).differences(&small), ["their shape: 3x8x8 then, 3x4x4 now", "their pixels"]);
