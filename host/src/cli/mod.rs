@@ -172,7 +172,9 @@ impl Command {
             Self::Plugin(_) => "looking at plugins",
             Self::Data(DataCommand::Inspect(_)) => "looking at the data",
             Self::Data(DataCommand::Prepare(_)) => "preparing the data",
-            Self::Doctor { .. } | Self::Completions { .. } | Self::Declare | Self::Steps(_) => "working",
+            Self::Doctor { .. } | Self::Completions { .. } | Self::Declare | Self::Extract | Self::Steps(_) => {
+                "working"
+            }
         }
     }
 }

@@ -3,7 +3,7 @@
 
 use std::{
     fs,
-    io::{self, Read as _},
+    io::Read as _,
     path::{Path, PathBuf},
 };
 
