@@ -19,9 +19,9 @@ pub const MOST_ARRAYS: u64 = 64 << 30;
 /// There is none, it cannot be read, or it is something else: a folder, a pipe, a socket or a device.
 pub fn open(path: &Path) -> io::Result<File> {
     // Asked before opening, which does things to some devices, and again of what was opened: it may be another by then.
-    check(&fs::metadata(path)?.file_type())?;
+    check(fs::metadata(path)?.file_type())?;
     let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
-    check(&file.metadata()?.file_type())?;
+    check(file.metadata()?.file_type())?;
     Ok(file)
 }
 
@@ -53,7 +53,7 @@ pub fn read_text(path: &Path, most: u64) -> io::Result<String> {
     })
 }
 
-fn check(kind: &fs::FileType) -> io::Result<()> {
+fn check(kind: fs::FileType) -> io::Result<()> {
     if kind.is_file() {
         return Ok(());
     }

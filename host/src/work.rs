@@ -215,7 +215,7 @@ mod tests {
         let outer = Work::of("test of work: outer", 7, "things");
         let inner = Work::begin("test of work: inner");
         assert_eq!(names(), ["test of work: outer", "test of work: inner"]);
-        assert!(current(Duration::from_secs(3600)).is_none(), "nothing has been going on for so long");
+        assert!(current(Duration::from_hours(1)).is_none(), "nothing has been going on for so long");
         outer.more(2).unwrap();
         outer.more(3).unwrap();
         outer.note("half");

@@ -205,7 +205,10 @@ fn random_networks_give_the_hosts_output_in_every_framework() {
     for (seed, network) in (0_u64..5000).filter_map(|seed| Some((seed, random_network(seed)?))) {
         let new = network.nodes().iter().filter(|node| unused.remove(node.op.name())).count();
         if made >= NETWORKS && new == 0 {
-            if unused.is_empty() { break } else { continue }
+            if unused.is_empty() {
+                break;
+            }
+            continue;
         }
         made += 1;
         let case = Case::new(network, seed);

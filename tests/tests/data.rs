@@ -574,7 +574,7 @@ fn what_is_not_whole_is_never_taken_for_something_else() {
         ("dangling", "it is a link to /nowhere, which is not there"),
     ] {
         let mut inspect = place.tandem(&["data", "inspect", path]);
-        inspect.timeout(std::time::Duration::from_secs(60)).assert().code(1).stderr(contains(why));
+        inspect.timeout(std::time::Duration::from_mins(1)).assert().code(1).stderr(contains(why));
     }
     assert_eq!(place.inspect("two.tar")["images"], 3);
     // Where its kind is named, each is as wrong for training.
@@ -587,7 +587,7 @@ fn what_is_not_whole_is_never_taken_for_something_else() {
     ] {
         let config = place.config(&format!("kind = \"{kind}\"\npath = \"{path}\"\nimage_size = 32"));
         let mut train = place.tandem(&["train", &config, "--out", "run"]);
-        train.timeout(std::time::Duration::from_secs(60)).assert().failure().stderr(contains(why));
+        train.timeout(std::time::Duration::from_mins(1)).assert().failure().stderr(contains(why));
     }
 }
 

@@ -393,7 +393,7 @@ fn what_is_no_safetensors_file_is_told_what_it_is() {
     let (config, out) = (here.path("config.toml"), here.path("out"));
     let import = |file: &str| {
         let mut command = tandem(&["import", file, "--config", &config, "--out", &out]);
-        command.timeout(std::time::Duration::from_secs(60)).assert().code(2)
+        command.timeout(std::time::Duration::from_mins(1)).assert().code(2)
     };
     let file = |name: &str, bytes: &[u8]| {
         fs::write(here.path(name), bytes).unwrap();

@@ -99,7 +99,7 @@ fn tell(event: &Event<'_>, jobs: &[Job]) {
         Event::Stopped(job) => say(format_args!("{}: somebody stopped it; the others go on", job.directory.shown())),
         Event::Ended(job, Outcome::Done(_)) => say(format_args!("{}: done", job.directory.shown())),
         Event::Ended(job, Outcome::Failed { why, .. }) => {
-            say(format_args!("{}: failed: {}", job.directory.shown(), indented(why)))
+            say(format_args!("{}: failed: {}", job.directory.shown(), indented(why)));
         }
     }
 }

@@ -174,7 +174,7 @@ mod tests {
         let caches = tempfile::tempdir().unwrap();
         let cached = facts(&PLAIN, |spec| {
             spec.caches = Some(caches.path().to_owned());
-            spec.prepare(false, |_, _| ()).unwrap();
+            spec.prepare(false).unwrap();
         });
         assert_eq!(facts(&PLAIN, |_| ()).differences(&cached), Vec::<String>::new());
     }

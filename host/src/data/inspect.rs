@@ -59,7 +59,7 @@ pub struct Class {
 /// Looks at a data set: at the headers of a thousand images, or, with `all`, at every image whole.
 pub fn inspect(source: &Source, all: bool) -> Result<Report, DataError> {
     if let Source::Cache(path) = source {
-        return Ok(inspect_cache(source, &Cache::open(path)?)?);
+        return inspect_cache(source, &Cache::open(path)?);
     }
     // No size is asked for here, so none can be refused.
     let any = Transform { image_size: 0, crop: super::Crop::None, channels: 3 };

@@ -225,6 +225,8 @@ pub(super) fn check_sum(path: &Path, expected: Option<&str>, found: &str) -> Res
 
 #[cfg(test)]
 mod tests {
+    use tch::Kind;
+
     use super::*;
     use crate::{data::Dataset, metrics::inception_place};
 

@@ -31,7 +31,7 @@ enum Call {
 /// A module that takes images and gives features.
 #[derive(Debug)]
 pub(super) struct Module {
-    module: CModule,
+    script: CModule,
     call: Call,
     device: Device,
     pub(super) width: i64,
@@ -56,7 +56,7 @@ impl Module {
             ))
         })?;
         module.f_set_eval()?;
-        let mut module = Self { module, call: Call::Plain, device, width: 0, classes: None };
+        let mut module = Self { script: module, call: Call::Plain, device, width: 0, classes: None };
         module.probe()?;
         Ok(module)
     }
@@ -65,8 +65,8 @@ impl Module {
     fn probe(&mut self) -> Result<(), Fault> {
         let images = Tensor::f_zeros([2, 3, 32, 32], (Kind::Uint8, self.device))?;
         let both = [IValue::Tensor(images.shallow_clone()), IValue::Bool(true)];
-        if no_grad(|| self.module.forward_is(&both)).is_ok() {
-            let weights = self.module.named_parameters()?.into_iter().find(|(name, _)| name == "output.weight");
+        if no_grad(|| self.script.forward_is(&both)).is_ok() {
+            let weights = self.script.named_parameters()?.into_iter().find(|(name, _)| name == "output.weight");
             self.call = Call::ReturnFeatures(weights.map(|(_, weight)| weight));
         }
         let given = self.extract(&images)?;
@@ -86,9 +86,9 @@ impl Module {
         let failed = |e: tch::TchError| Fault(format!("failed on uint8 {:?}: {}", images.size(), first_line(&e)));
         let image = || IValue::Tensor(images.shallow_clone());
         let (given, to_logits) = match &self.call {
-            Call::Plain => (no_grad(|| self.module.forward_is(&[image()])).map_err(failed)?, None),
+            Call::Plain => (no_grad(|| self.script.forward_is(&[image()])).map_err(failed)?, None),
             Call::ReturnFeatures(weight) => {
-                (no_grad(|| self.module.forward_is(&[image(), IValue::Bool(true)])).map_err(failed)?, weight.as_ref())
+                (no_grad(|| self.script.forward_is(&[image(), IValue::Bool(true)])).map_err(failed)?, weight.as_ref())
             }
         };
         let (features, logits) = match given {

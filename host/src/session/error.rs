@@ -136,9 +136,9 @@ pub enum SessionError {
         /// What differs.
         differences: Vec<String>,
         /// Where the images were from, and are from now.
-        sources: [String; 2],
+        sources: Box<[String; 2]>,
         /// The version of Tandem that read them then, and this one.
-        versions: [String; 2],
+        versions: Box<[String; 2]>,
     },
     /// A file outside the run directory could not be written.
     #[error("cannot write {path}: {source}", path = path.shown())]

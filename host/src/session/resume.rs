@@ -82,8 +82,8 @@ fn same_data(run: &Resuming, checkpoint: &Checkpoint, now: &Facts, may_change: b
     Err(SessionError::OtherData {
         place,
         differences,
-        sources: [then.source, now.source.clone()],
-        versions: [then.tandem, now.tandem.clone()],
+        sources: Box::new([then.source, now.source.clone()]),
+        versions: Box::new([then.tandem, now.tandem.clone()]),
     })
 }
 

@@ -182,7 +182,7 @@ mod tests {
             ("a negative size", 124, b"\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff"),
             ("a size with a sign", 124, b"-0000000003\0"),
             ("a size after blanks", 124, b"  000000003\0"),
-            ("a size in two parts", 124, b"0003\0000003\0\0\0"),
+            ("a size in two parts", 124, b"0003\x000003\0\0\0"),
             ("a size without an end", 124, b"000000000003"),
             ("a size of no digits", 124, b"\0\0\0\0\0\0\0\0\0\0\0\0"),
             ("a decimal size", 124, b"00000000009\0"),

@@ -366,7 +366,7 @@ mod tests {
         }
         fs::write(&path, two("y", "z")).unwrap();
         assert_eq!(Lock::open(&path).unwrap().pins.len(), 2);
-        fs::File::create(&path).unwrap().set_len(MOST + 1).unwrap();
-        assert!(Lock::open(&path).unwrap_err().to_string().contains("it has more than"));
+        fs::File::create(&path).unwrap().set_len(MOST_TEXT + 1).unwrap();
+        assert!(Lock::open(&path).unwrap_err().to_string().contains("it is longer than"));
     }
 }

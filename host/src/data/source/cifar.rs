@@ -164,7 +164,7 @@ fn records(bytes: &[u8], record: usize, form: &Form) -> Result<Vec<u16>, String>
     if bytes.is_empty() {
         return Err("the file is empty".into());
     }
-    if bytes.len() % record != 0 {
+    if !bytes.len().is_multiple_of(record) {
         let (row, end) = (bytes.len() / record, (bytes.len() / record + 1) * record);
         return Err(format!(
             "truncated: row {row} of {record} bytes ends at byte {end}, the file at {}; fetch the file again",

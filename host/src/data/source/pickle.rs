@@ -189,8 +189,8 @@ impl<'a> Machine<'a> {
     fn set(&mut self, items: &[usize]) -> Result<(), String> {
         let dictionary = self.top()?;
         match &mut self.values[dictionary] {
-            Value::Dictionary(pairs) if items.len() % 2 == 0 => {
-                pairs.extend(items.chunks_exact(2).map(|p| (p[0], p[1])))
+            Value::Dictionary(pairs) if items.len().is_multiple_of(2) => {
+                pairs.extend(items.chunks_exact(2).map(|p| (p[0], p[1])));
             }
             _ => return Err("damaged: pairs are put into what is no dictionary".into()),
         }

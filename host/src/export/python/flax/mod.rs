@@ -67,8 +67,11 @@ const TAKEN: [&str; 38] = [
     "load_file",
 ];
 
+/// Whether an operation needs a function, and the function.
+type Helper = (fn(&Op) -> bool, &'static str);
+
 /// Functions of the program, each with the operations that need it.
-const HELPERS: [(fn(&Op) -> bool, &str); 3] = [
+const HELPERS: [Helper; 3] = [
     (
         |op| matches!(op, Op::PixelShuffle { .. }),
         "def pixel_shuffle(x, r):\n    n, h, w, c = x.shape\n    x = x.reshape(n, h, w, c // r**2, r, r)\n    \
