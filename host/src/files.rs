@@ -2,11 +2,13 @@
 //! never waited on and nothing endless fills the memory.
 
 use std::{
-    fs::{self, File, OpenOptions},
+    fs::{self, File, Metadata, OpenOptions},
     io::{self, Read as _},
     os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _},
     path::Path,
 };
+
+use crate::text::Show as _;
 
 /// The most bytes of a file that a person writes: configs, plans, lists of keys.
 pub const MOST_TEXT: u64 = 16 << 20;
@@ -18,11 +20,37 @@ pub const MOST_ARRAYS: u64 = 64 << 30;
 /// # Errors
 /// There is none, it cannot be read, or it is something else: a folder, a pipe, a socket or a device.
 pub fn open(path: &Path) -> io::Result<File> {
+    Ok(open_known(path)?.0)
+}
+
+/// As [`open`], with what the system says of the file that was opened.
+///
+/// # Errors
+/// As [`open`].
+pub fn open_known(path: &Path) -> io::Result<(File, Metadata)> {
     // Asked before opening, which does things to some devices, and again of what was opened: it may be another by then.
-    check(fs::metadata(path)?.file_type())?;
+    facts(path)?;
     let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
-    check(file.metadata()?.file_type())?;
-    Ok(file)
+    let facts = checked(file.metadata()?)?;
+    Ok((file, facts))
+}
+
+/// What the system says of a regular file, or of what a link to one names; it is not opened.
+///
+/// # Errors
+/// There is none, or it is something else.
+pub fn facts(path: &Path) -> io::Result<Metadata> {
+    checked(fs::metadata(path).map_err(|error| explained(path, error))?)
+}
+
+/// The system says of a link that leads nowhere that it is not there itself.
+pub fn explained(path: &Path, error: io::Error) -> io::Error {
+    match fs::read_link(path) {
+        Ok(target) if error.kind() == io::ErrorKind::NotFound => {
+            io::Error::new(error.kind(), format!("it is a link to {}, which is not there", target.shown()))
+        }
+        _ => error,
+    }
 }
 
 /// The bytes of a regular file of at most `most`.
@@ -30,8 +58,8 @@ pub fn open(path: &Path) -> io::Result<File> {
 /// # Errors
 /// As [`open`], and where it is longer.
 pub fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
-    let file = open(path)?;
-    let told = file.metadata()?.len();
+    let (file, facts) = open_known(path)?;
+    let told = facts.len();
     if told > most {
         return Err(too_long(told, most));
     }
@@ -53,9 +81,10 @@ pub fn read_text(path: &Path, most: u64) -> io::Result<String> {
     })
 }
 
-fn check(kind: fs::FileType) -> io::Result<()> {
+fn checked(facts: Metadata) -> io::Result<Metadata> {
+    let kind = facts.file_type();
     if kind.is_file() {
-        return Ok(());
+        return Ok(facts);
     }
     if kind.is_dir() {
         return Err(io::Error::from_raw_os_error(libc::EISDIR));

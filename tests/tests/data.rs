@@ -569,8 +569,8 @@ fn what_is_not_whole_is_never_taken_for_something_else() {
         ("packed.tar", "(`gunzip`)"),
         ("twice.tar", "entry 1.jpg stands in it twice"),
         ("list", "row 0 of `labels` has a list of 2 numbers as its label"),
-        ("pipe", "it is a named pipe, not a regular file"),
-        ("lmdb", "it is a named pipe, not a regular file"),
+        ("pipe", "it is a pipe; expected a file"),
+        ("lmdb", "it is a pipe; expected a file"),
         ("dangling", "it is a link to /nowhere, which is not there"),
     ] {
         let mut inspect = place.tandem(&["data", "inspect", path]);
@@ -581,8 +581,8 @@ fn what_is_not_whole_is_never_taken_for_something_else() {
     for (kind, path, why) in [
         ("tar", "cut.tar", "two empty blocks"),
         ("tar", "packed.tar.gz", "compressed by gzip"),
-        ("lmdb", "lmdb", "it is a named pipe"),
-        ("cache", "pipe", "it is a named pipe"),
+        ("lmdb", "lmdb", "it is a pipe; expected a file"),
+        ("cache", "pipe", "it is a pipe; expected a file"),
         ("folder", "list", "a list of 2 numbers"),
     ] {
         let config = place.config(&format!("kind = \"{kind}\"\npath = \"{path}\"\nimage_size = 32"));

@@ -12,7 +12,10 @@ use super::{
     CompareError,
     plan::{Plan, slug},
 };
-use crate::config::{Config, PluginDefaults, Sources, keys};
+use crate::{
+    config::{Config, PluginDefaults, Sources, keys},
+    text::Show as _,
+};
 
 /// How a run trains.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -159,6 +162,14 @@ fn arguments(table: &Table, base: &Path, what: &str) -> Result<Vec<String>, Stri
             return Err(format!("`{key}` stands in the {what}; it is the plan's own key `{plans}`"));
         }
     }
+    // As arguments they would count as the word of whoever runs the plan, which may be anybody's.
+    if let Some(key) = table.keys().find(|key| key.trim() == "trust" || key.trim().starts_with("trust.")) {
+        return Err(format!(
+            "`{}` stands in the {what}; what may be run is for a config to say, or for whoever runs tandem \
+             (TANDEM_TRUST__POLICY)",
+            key.shown()
+        ));
+    }
     let argument = |(key, value): (&String, &Value)| {
         let text = inline(key, value, base).map_err(|e| format!("`{key}` in the {what}: {e}"))?;
         Ok(format!("{key}={text}"))
@@ -192,6 +203,15 @@ fn is_file(key: &str, value: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_plan_does_not_say_what_may_be_run() {
+        for text in ["trust.keys = [\"RW\"]", "trust = { policy = \"any\" }", "\" trust.lock_file\" = \"x\""] {
+            let table: Table = toml::from_str(text).unwrap();
+            let said = arguments(&table, Path::new("/plans"), "set").unwrap_err();
+            assert!(said.contains("for whoever runs tandem"), "{said}");
+        }
+    }
 
     #[test]
     fn what_belongs_together_is_one_argument_and_paths_are_the_plans() {

@@ -39,9 +39,9 @@ fn refused<T>(what: &str, tried: Result<T>) {
 #[test]
 fn threads_are_had_where_they_are_allowed_and_processes_nowhere() {
     let Some(threads) = inside() else {
-        ["threads", "none"]
-            .iter()
-            .for_each(|threads| again("threads_are_had_where_they_are_allowed_and_processes_nowhere", threads));
+        for threads in ["threads", "none"] {
+            again("threads_are_had_where_they_are_allowed_and_processes_nowhere", threads);
+        }
         return;
     };
     let here = tempfile::tempdir().unwrap();

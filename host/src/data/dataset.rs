@@ -333,7 +333,9 @@ impl Dataset {
     pub(super) fn fingerprint_of(&self, sums: &[u32]) -> String {
         let mut hash = Sha256::new();
         hash.update(format!("tandem images 1\n{} {} {}\n", self.len(), self.channels(), self.size()));
-        sums.iter().for_each(|sum| hash.update(sum.to_le_bytes()));
+        for sum in sums {
+            hash.update(sum.to_le_bytes());
+        }
         self.labels.iter().for_each(|label| hash.update(label.to_le_bytes()));
         format!("{:x}", hash.finalize())
     }

@@ -115,7 +115,7 @@ fn packed(tar: &[u8], number: &mut impl FnMut(usize) -> usize) -> Vec<u8> {
 
 /// What one line of [`PYTHON`] says of each file.
 fn lines(path: &Path, root: &str, files: &BTreeMap<String, Vec<u8>>) -> Vec<String> {
-    let hex = |bytes: &[u8]| bytes.iter().map(|b| format!("{b:02x}")).collect::<String>();
+    let hex = |bytes: &[u8]| bytes.iter().fold(String::new(), |text, b| text + &format!("{b:02x}"));
     let line = |(name, bytes): (&String, &Vec<u8>)| {
         let content = if bytes.is_empty() { "-".to_owned() } else { hex(bytes) };
         format!("{} {} {content}", path.display(), format!("{root}/{name}").replace(' ', "?"))
@@ -156,14 +156,16 @@ fn what_is_taken_others_read_alike() {
         taken.push((path, files, root));
     }
     assert!(taken.len() > 100, "only {} of them were taken", taken.len());
-    let Some(said) = by_python(taken.iter().map(|(path, ..)| path.display().to_string()).collect()) else { return };
+    let Some(said) = by_python(&taken.iter().map(|(path, ..)| path.display().to_string()).collect::<Vec<_>>()) else {
+        return;
+    };
     let mut ours: Vec<String> = taken.iter().flat_map(|(path, files, root)| lines(path, root, files)).collect();
     ours.sort();
     assert_eq!(ours, said);
 }
 
 /// What Python reads in these archives, if there is a Python.
-fn by_python(paths: Vec<String>) -> Option<Vec<String>> {
+fn by_python(paths: &[String]) -> Option<Vec<String>> {
     let python = std::env::var("TANDEM_PYTHON").unwrap_or_else(|_| "python3".into());
     let mut child =
         Command::new(python).args(["-c", PYTHON]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().ok()?;

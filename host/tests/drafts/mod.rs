@@ -62,6 +62,7 @@ impl Draft {
         draft
     }
 
+    #[expect(clippy::needless_pass_by_value, reason = "operations are made where they are added")]
     fn push(&mut self, op: Op, inputs: &[usize]) -> Option<usize> {
         let types: Vec<TensorType> = inputs.iter().map(|&i| self.types[i].clone()).collect();
         let made = infer(&op, &types).ok()?;
@@ -276,7 +277,9 @@ impl Draft {
         let kept = self.random.from(0, 2);
         let mut dims: Vec<i64> = (0..rank).filter(|_| self.random.below(3) < kept).collect();
         if self.random.coin() {
-            dims.iter_mut().for_each(|d| *d -= rank);
+            for d in &mut dims {
+                *d -= rank;
+            }
         }
         let keepdim = self.random.coin();
         let op = match self.random.below(5) {

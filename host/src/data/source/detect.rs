@@ -9,9 +9,10 @@ use std::{
 
 use flate2::read::MultiGzDecoder;
 
-use super::{Listed, Source, celeba, cifar, compressed::compression, folder, idx, lmdb, names, regular, tar};
+use super::{Listed, Source, celeba, cifar, compressed::compression, folder, idx, lmdb, names, tar};
 use crate::{
     data::{DataError, cache},
+    files,
     text::Show as _,
 };
 
@@ -99,7 +100,7 @@ fn deeper(path: &Path) -> Option<DataError> {
 fn by_content(path: &Path) -> Result<Source, DataError> {
     let failed = |source| DataError::Read { path: path.to_owned(), source };
     let mut start = Vec::new();
-    regular::open(path).map_err(failed)?.0.take(HEAD).read_to_end(&mut start).map_err(failed)?;
+    files::open(path).map_err(failed)?.take(HEAD).read_to_end(&mut start).map_err(failed)?;
     let file = path.to_owned();
     let ends = |ending: &str| path.extension().is_some_and(|e| e.eq_ignore_ascii_case(ending));
     let idx = || Source::Idx { labels: labels_of(path), images: path.to_owned(), transposed: false };

@@ -1,40 +1,21 @@
 //! Whole files of a data set: batches, and lists as people's editors leave them.
 
-use std::{
-    fs::{self, File},
-    io::{self, Read as _},
-    path::Path,
-};
+use std::{io::Read as _, path::Path};
 
-use crate::data::DataError;
+use crate::{data::DataError, files};
 
 /// More than any of them has: the longest, CIFAR-100's, has 186 MB.
 const MOST_BYTES: u64 = 1 << 30;
 
 /// A file's bytes. What is no regular file (a pipe, a device) is not waited for.
 pub(super) fn bytes(path: &Path) -> Result<Vec<u8>, DataError> {
-    let failed = |source| DataError::Read { path: path.to_owned(), source };
-    let facts = fs::metadata(path).map_err(failed)?;
-    if !facts.is_file() {
-        return Err(failed(io::Error::other("it is not a regular file")));
-    }
-    if facts.len() > MOST_BYTES {
-        let what =
-            format!("its {} bytes are absurd: at most {MOST_BYTES} are read; is it the right file?", facts.len());
-        return Err(DataError::Malformed { path: path.to_owned(), what });
-    }
-    let mut bytes = Vec::with_capacity(facts.len() as usize);
-    File::open(path).map_err(failed)?.take(MOST_BYTES).read_to_end(&mut bytes).map_err(failed)?;
-    Ok(bytes)
+    files::read(path, MOST_BYTES).map_err(|source| DataError::Read { path: path.to_owned(), source })
 }
 
 /// A file's first bytes, if it has as many.
 pub(super) fn start<const N: usize>(path: &Path) -> Option<[u8; N]> {
     let mut start = [0; N];
-    if !path.is_file() {
-        return None;
-    }
-    File::open(path).ok()?.read_exact(&mut start).ok()?;
+    files::open(path).ok()?.read_exact(&mut start).ok()?;
     Some(start)
 }
 
@@ -82,9 +63,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let pipe = folder.path().join("list.txt");
         nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
-        for path in [folder.path(), &pipe] {
-            let message = text(path).unwrap_err().to_string();
-            assert!(message.ends_with("it is not a regular file"), "{message}");
-        }
+        let message = text(&pipe).unwrap_err().to_string();
+        assert!(message.ends_with("it is a pipe; expected a file"), "{message}");
+        assert!(text(folder.path()).is_err());
     }
 }

@@ -15,7 +15,7 @@ use super::{
     passed::{HEAD, Passed, PassedOver, Why},
     regular,
 };
-use crate::{data::DataError, text::Show as _};
+use crate::{data::DataError, files, text::Show as _};
 
 /// Every image below `path` in the order of their names, then the lists of labels.
 pub(super) fn files(path: &Path) -> Result<Listed, DataError> {
@@ -34,7 +34,7 @@ pub(super) fn files(path: &Path) -> Result<Listed, DataError> {
 /// The first bytes of a file; none of what cannot be read.
 fn head(file: &Path) -> Vec<u8> {
     let mut head = Vec::new();
-    if let Ok((file, _)) = regular::open(file) {
+    if let Ok((file, _)) = files::open_known(file) {
         // A file that cannot be read is no picture that anybody could miss.
         let _ = file.take(HEAD as u64).read_to_end(&mut head);
     }
@@ -242,7 +242,7 @@ mod tests {
         let (opened, _) = open(&place.path("set"), &files(&place.path("set")).unwrap()).unwrap();
         let why = |index| opened.samples.read(index, &mut Vec::new()).err().unwrap();
         assert_eq!(why(1), "cannot be read: it is a link to /nowhere/2.png, which is not there");
-        assert_eq!(why(2), "cannot be read: it is a named pipe, not a regular file");
+        assert_eq!(why(2), "cannot be read: it is a pipe; expected a file");
     }
 
     #[test]

@@ -11,6 +11,7 @@ use flate2::bufread::GzDecoder;
 use super::{Content, Labels, Opened, Samples, Split};
 use crate::{
     data::{DataError, MOST_BYTES, Transform},
+    files,
     text::Show as _,
 };
 
@@ -208,12 +209,7 @@ impl Samples for Idx {
 }
 
 fn reader(path: &Path) -> Result<BufReader<File>, DataError> {
-    let failed = |source| DataError::Read { path: path.to_owned(), source };
-    // Before it is opened: opening a pipe would wait for its writer.
-    if !fs::metadata(path).map_err(failed)?.is_file() {
-        return Err(failed(io::Error::other("it is not a regular file")));
-    }
-    File::open(path).map(BufReader::new).map_err(failed)
+    files::open(path).map(BufReader::new).map_err(|source| DataError::Read { path: path.to_owned(), source })
 }
 
 pub(in crate::data) fn parse_images(source: impl BufRead, path: &Path) -> Result<Images, DataError> {
@@ -467,7 +463,7 @@ mod tests {
     fn what_is_no_file_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let message = reader(folder.path()).unwrap_err().to_string();
-        assert!(message.ends_with("it is not a regular file"), "{message}");
+        assert!(message.contains("Is a directory"), "{message}");
         let message = reader(&folder.path().join("none")).unwrap_err().to_string();
         assert!(message.starts_with("cannot read ") && message.contains("No such file"), "{message}");
     }

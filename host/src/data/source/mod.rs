@@ -33,7 +33,7 @@ use super::{
     DataError, Transform,
     picture::{Picture, is_picture},
 };
-use crate::text::Show as _;
+use crate::{files, text::Show as _};
 
 /// Which images a data set has been divided into.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -202,7 +202,7 @@ impl Source {
             matches!(self, Self::Folder(_) | Self::Celeba { .. }) && is_image(&name.to_string_lossy())
         };
         for file in files.iter().filter(|file| !by_itself(file)) {
-            regular::facts(file).map_err(|source| DataError::Read { path: file.clone(), source })?;
+            files::facts(file).map_err(|source| DataError::Read { path: file.clone(), source })?;
         }
         let opened = match self {
             Self::Folder(path) => return folder::open(path, listed),
@@ -277,7 +277,7 @@ impl Source {
     pub(super) fn identity(&self, listed: &Listed) -> Result<String, DataError> {
         let failed = |path: &Path| {
             let path = path.to_owned();
-            move |source| DataError::Read { source: regular::explained(&path, source), path }
+            move |source| DataError::Read { source: files::explained(&path, source), path }
         };
         let mut hash = Sha256::new();
         // Another number for other rules of what is an image and which class it has: a cache that was made by older ones is

@@ -9,7 +9,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use super::regular;
+use crate::files;
 
 /// Files that stay open: threads that read in order share one or two, and a system may allow a process 256.
 const MOST_OPEN: usize = 32;
@@ -70,7 +70,7 @@ impl Shards {
             return Ok(Arc::clone(file));
         }
         let (path, _) = &self.files[shard];
-        let file = Arc::new(regular::open(path)?.0);
+        let file = Arc::new(files::open(path)?);
         let mut open = lock();
         open.push_back((shard, Arc::clone(&file)));
         if open.len() > MOST_OPEN {

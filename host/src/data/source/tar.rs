@@ -22,7 +22,7 @@ use super::{
     shards::{Shards, Stamp},
     tree::{Member, Members, Tree},
 };
-use crate::{data::DataError, text::Show as _};
+use crate::{data::DataError, files, text::Show as _};
 
 /// A block of a tar file; two of nothing but zeros end it.
 const BLOCK: u64 = 512;
@@ -190,7 +190,7 @@ fn class(file: &File, place: Place) -> Result<u16, String> {
 fn read_shard(path: &Path) -> Result<Shard, DataError> {
     let unread = |source| DataError::Read { path: path.to_owned(), source };
     let wrong = |what: String| DataError::Malformed { path: path.to_owned(), what };
-    let (file, facts) = regular::open(path).map_err(unread)?;
+    let (file, facts) = files::open_known(path).map_err(unread)?;
     let size = facts.len();
     let mut head = [0; 6];
     if size == 0 {

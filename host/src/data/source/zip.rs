@@ -19,7 +19,7 @@ use super::{
     regular,
     tree::{Member, Members, Tree},
 };
-use crate::{data::DataError, text::Show as _};
+use crate::{data::DataError, files, text::Show as _};
 
 /// As long as a path may be.
 const MOST_OF_A_LINK: u64 = 4096;
@@ -67,7 +67,7 @@ impl Seek for Reader {
 
 pub(super) fn open(path: &Path) -> Result<(Opened, PassedOver), DataError> {
     let wrong = |what: String| DataError::Malformed { path: path.to_owned(), what };
-    let (file, facts) = regular::open(path).map_err(|source| DataError::Read { path: path.to_owned(), source })?;
+    let (file, facts) = files::open_known(path).map_err(|source| DataError::Read { path: path.to_owned(), source })?;
     let reader = Reader { file: Arc::new(file), length: facts.len(), at: 0 };
     let mut archive = ZipArchive::new(io::BufReader::new(reader.clone())).map_err(|e| wrong(unread(&e, &reader)))?;
     if archive.has_duplicate_names() {
