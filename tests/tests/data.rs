@@ -600,7 +600,7 @@ fn shards_beyond_the_files_that_may_be_open_are_read() {
     }
     let mut command = std::process::Command::new("sh");
     command.args(["-c", "ulimit -n 64; exec \"$0\" data inspect shards --all --json"]).arg(binary());
-    let output = command.current_dir(place.folder.path()).output().unwrap();
+    let output = command.current_dir(place.path("")).output().unwrap();
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!((report["images"].as_u64(), report["bad"].as_array().unwrap().len()), (Some(100), 0), "{report:#}");
 }

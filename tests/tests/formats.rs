@@ -148,7 +148,9 @@ fn pickled(labels: &[u8], rows: &[[u8; 3072]], key: &str) -> Vec<u8> {
     let mut bytes = b"\x80\x02}q\x01(".to_vec();
     bytes.extend([word("batch_label"), word("training batch 1 of 5")].concat());
     bytes.extend([word(key), b"]q\x05(".to_vec()].concat());
-    labels.iter().for_each(|&label| bytes.extend([b'K', label]));
+    for &label in labels {
+        bytes.extend([b'K', label]);
+    }
     bytes.push(b'e');
     bytes.extend([word("data"), global("numpy.core.multiarray", "_reconstruct"), global("numpy", "ndarray")].concat());
     bytes.extend([b"K\0\x85".to_vec(), word("b"), b"\x87R(K\x01".to_vec()].concat());
@@ -177,7 +179,7 @@ fn cifar_is_read_in_both_forms_and_a_missing_batch_is_named() {
     // The names as an editor of Windows saves them.
     let names: Vec<String> = (0..10).map(|n| format!("thing-{n}")).collect();
     place.write("bin/cifar-10-batches-bin/batches.meta.txt", format!("\u{feff}{}\r\n", names.join("\r\n")));
-    let quoted: String = names.iter().map(|name| format!("S'{name}'\na")).collect();
+    let quoted = names.iter().fold(String::new(), |text, name| text + &format!("S'{name}'\na"));
     place.write("py/cifar-10-batches-py/batches.meta", format!("(dp1\nS'label_names'\n(l{quoted}s."));
     for form in ["bin", "py", "py/cifar-10-batches-py"] {
         assert_eq!(place.inspect(form), (10, 10), "{form}");

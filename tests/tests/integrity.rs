@@ -1,5 +1,6 @@
 //! What was changed behind a run's back, through the real binary: its images, its files, its directory. And whatever ends a run,
 //! what goes on from it ends in the same bytes.
+#![expect(clippy::unwrap_used, reason = "tests: a panic is the report")]
 
 use std::{fs, os::unix::fs::symlink, path::Path};
 
@@ -33,7 +34,9 @@ impl Pictures {
     fn train(&self, more: &[&str]) -> assert_cmd::Command {
         let data = ["data.kind=folder".into(), format!("data.path={}", self.0.path("data"))];
         let mut all = vec!["--set", "data.image_size=32"];
-        data.iter().for_each(|set| all.extend(["--set", set]));
+        for set in &data {
+            all.extend(["--set", set]);
+        }
         let mut command = self.0.train("run", &[&all[..], more].concat());
         command.env("XDG_CACHE_HOME", self.0.path("cache"));
         command
@@ -164,7 +167,9 @@ fn a_damaged_checkpoint_is_named_by_all_that_read_it_and_the_older_one_goes_on()
         bytes[middle] ^= 0x10;
         fs::write(path, bytes).unwrap();
     };
-    ["generator", "generator_ema", "discriminator"].map(|part| flip(&format!("{part}.safetensors")));
+    for part in ["generator", "generator_ema", "discriminator"] {
+        flip(&format!("{part}.safetensors"));
+    }
     let told = |part: &str| {
         contains(format!("step-6/{part}.safetensors is damaged: its SHA-256 is "))
             .and(contains("the newest whole checkpoint is step-3"))
@@ -247,7 +252,7 @@ fn an_edited_config_or_definition_is_told_and_what_may_change_may() {
     tandem(&["export", &here.path("run"), "--to", "safetensors", "--out", &out]).assert().failure().stderr(told());
     fs::write(here.path("run/config.toml"), &text).unwrap();
     let definition = String::from_utf8(here.read("run/definition.json")).unwrap();
-    fs::write(here.path("run/definition.json"), definition.replacen(" ", "", 1) + "\n").unwrap();
+    fs::write(here.path("run/definition.json"), definition.replacen(' ', "", 1) + "\n").unwrap();
     let told = || contains("definition.json is not what step-").and(contains("its SHA-256 is "));
     here.train("run", &MORE).assert().code(2).stderr(told().and(contains("plugin `").not()));
     tandem(&["sample", &here.path("run"), "--num", "4", "--out", &here.path("x.png")])

@@ -169,9 +169,9 @@ fn picture(head: &[u8]) -> Option<(&'static str, &'static str)> {
         [0xff, 0xd8, 0xff, ..] => Some(("JPEG", "let its name end in .jpg")),
         [0x89, b'P', b'N', b'G', 13, 10, 26, 10, ..] => Some(("PNG", "let its name end in .png")),
         [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => Some(("WebP", "let its name end in .webp")),
-        [b'G', b'I', b'F', b'8', ..] => Some(("GIF", convert)),
-        [b'I', b'I', 42, 0, ..] | [b'M', b'M', 0, 42, ..] => Some(("TIFF", convert)),
-        [b'B', b'M', _, _, _, _, 0, 0, 0, 0, ..] => Some(("BMP", convert)),
+        [b'G', b'I', b'F', b'8', ..] => Some(("GIF", "let its name end in .gif")),
+        [b'I', b'I', 42, 0, ..] | [b'M', b'M', 0, 42, ..] => Some(("TIFF", "let its name end in .tif")),
+        [b'B', b'M', _, _, _, _, 0, 0, 0, 0, ..] => Some(("BMP", "let its name end in .bmp")),
         [_, _, _, _, b'f', b't', b'y', b'p', b'h', b'e' | b'i', b'c' | b'f', ..] => Some(("HEIF", convert)),
         [_, _, _, _, b'f', b't', b'y', b'p', b'a', b'v', b'i', ..] => Some(("AVIF", convert)),
         [0, 0, 0, 12, b'J', b'X', b'L', b' ', ..] => Some(("JPEG XL", convert)),
@@ -213,7 +213,7 @@ mod tests {
                 "1 archive or compressed file: backup.tar; to take what one holds, name it alone",
                 "1 link that leads nowhere: cats; restore what it led to, or remove it",
                 "1 file without an ending; 0123abcd is a JPEG file by its content: let its name end in .jpg",
-                "1 file ending in .dat; x.dat is a GIF file by its content: convert it to PNG",
+                "1 file ending in .dat; x.dat is a GIF file by its content: let its name end in .gif",
                 "2 files ending in .gif, which is not read, the first of them a/1.GIF; convert them to PNG",
             ]
         );
