@@ -206,9 +206,10 @@ fn cifar_is_read_in_both_forms_and_a_missing_batch_is_named() {
         place.refused(form, &["CIFAR-10", gone]);
         place.refused(form.split('/').next().unwrap(), &["CIFAR-10", gone]);
     }
-    // A folder without any batch to train on is the test set.
+    // A folder without any batch to train on is the test set where that is asked for, and never by itself.
     place.write("test/test_batch", pickled(&[7], &[row(7)], "labels"));
-    assert_eq!(place.inspect("test"), (1, 8));
+    place.refused("test", &["CIFAR-10 without `data_batch_1`", "data.split = \"test\""]);
+    assert_eq!(pixels("path = \"test\"\nsplit = \"test\""), row(7));
 
     // CIFAR-100, where names are anybody's.
     place.write("hundred/cifar-100-python/train", pickled(&[99], &[row(1)], "fine_labels"));
@@ -219,13 +220,18 @@ fn cifar_is_read_in_both_forms_and_a_missing_batch_is_named() {
     assert_eq!(place.inspect("photos"), (1, 1));
 
     // What is not read says what to give instead; nothing of it is run.
-    place.write("evil/test_batch", b"\x80\x02cos\nsystem\nU\x10touch /tmp/tandem\x85R.");
+    let batches = |folder: &str, bytes: &[u8]| {
+        for number in 1..=5 {
+            place.write(&format!("{folder}/data_batch_{number}"), bytes);
+        }
+    };
+    batches("evil", b"\x80\x02cos\nsystem\nU\x10touch /tmp/tandem\x85R.");
     place.refused(
         "evil",
         &["byte 2", "it names `os system`, which is never run", "give the binary version of CIFAR-10"],
     );
     let cut = pickled(&[7], &[row(7)], "labels");
-    place.write("cut/test_batch", &cut[..1000]);
+    batches("cut", &cut[..1000]);
     place.refused("cut", &["truncated", "the file ends at 1000", "give the binary version of CIFAR-10"]);
 }
 

@@ -56,6 +56,6 @@ mod tests {
         assert_eq!(table.to_string(), "layer  parameters\nconv1       1,024\nγ               7\n");
         let mut table = Table::new(&["name", "images"]).right(&[1]);
         table.row(["a\nb\u{1b}[2J".into(), "1".into()]);
-        assert_eq!(table.to_string(), "name             images\na\\u{a}b\\u{1b}[2J       1\n");
+        assert_eq!(table.to_string(), "name              images\na\\u{a}b\\u{1b}[2J       1\n");
     }
 }

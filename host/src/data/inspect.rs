@@ -217,7 +217,7 @@ mod tests {
         assert_eq!((report.images, report.classes.len(), report.bad.len()), (2, 2, 0), "{report:?}");
         assert_eq!(
             report.passed_over,
-            ["1 file without an ending; a/x is a GIF file by its content: convert it to PNG"]
+            ["1 file without an ending; a/x is a GIF file by its content: let its name end in .gif"]
         );
         // The link has a class of its own name only.
         let message = inspected(&tar).unwrap_err().to_string();

@@ -88,11 +88,24 @@ impl Files {
     }
 }
 
-/// Whether a batch lies there. Files named `train` and `test` are anybody's, unless they are pickles.
+/// Whether a batch lies there. CIFAR-100's names are anybody's: `train` and `test` must be pickles, `train.bin` and `test.bin`
+/// consist of records or lie beside the list of its classes.
 fn is_batch(path: &Path) -> bool {
-    let anybodys = path.ends_with(HUNDRED.python.train[0]) || path.ends_with(HUNDRED.python.test);
-    path.is_file() && (!anybodys || file::start(path) == Some([PROTOCOL]))
+    let is_of = |files: &Files| files.train.iter().chain([&files.test]).any(|name| path.ends_with(name));
+    let of_records = || path.metadata().is_ok_and(|facts| facts.len() > 0 && facts.len() % RECORD_OF_HUNDRED == 0);
+    if !path.is_file() {
+        false
+    } else if is_of(&HUNDRED.python) {
+        file::start(path) == Some([PROTOCOL])
+    } else if is_of(&HUNDRED.binary) {
+        of_records() || path.with_file_name(HUNDRED.binary.names).is_file()
+    } else {
+        true
+    }
 }
+
+/// Bytes of an image of CIFAR-100 with its labels.
+const RECORD_OF_HUNDRED: u64 = (2 + 3 * AREA) as u64;
 
 /// What every pickle of these begins with.
 const PROTOCOL: u8 = 0x80;
@@ -115,14 +128,20 @@ pub(super) fn files(path: &Path, split: Split, form: &Form) -> Result<Vec<PathBu
     }
 }
 
-/// Which split of the set lies in a folder, if any: the one to train on, where a file of it is there. One that is not whole is
-/// an error, and not taken for the other.
+/// Which split of the set lies in a folder, if any: the one to train on. A set that lacks a file is an error, and never taken for
+/// the test set that lies beside it.
 pub(super) fn split_in(path: &Path, form: &Form) -> Result<Option<Split>, DataError> {
     for part in [&form.binary, &form.python] {
         let Some(folder) = part.folder(path) else { continue };
-        let any = |split| part.of(split).iter().any(|name| folder.join(name).exists());
-        let split = if any(Split::Train) { Split::Train } else { Split::Test };
-        return files(path, split, form).map(|_| Some(split));
+        let whole = part.train.iter().find(|name| !folder.join(name).exists()).map_or(Ok(()), |gone| {
+            let what = format!(
+                "it holds {} without `{gone}`; fetch that file again. To take the test images alone, name {} in a config, or set \
+                 data.split = \"test\"",
+                form.name, part.test
+            );
+            Err(DataError::Malformed { path: folder.clone(), what })
+        });
+        return whole.map(|()| Some(Split::Train));
     }
     Ok(None)
 }

@@ -24,10 +24,18 @@ impl Names {
         let (kept, changed): (Vec<&str>, Vec<&str>) = layers(network).partition(|name| path(name) == *name);
         let mut given = Given::new(taken);
         let mut names = BTreeMap::new();
+        let mut clashing = Vec::new();
         for name in kept.into_iter().chain(changed) {
             let path = path(name);
-            let own = if given.take(&path) { path } else { given.fresh(&path.replace('.', "_")) };
-            names.insert(name.to_owned(), own);
+            if given.take(&path) {
+                names.insert(name.to_owned(), path);
+            } else {
+                clashing.push((name, path));
+            }
+        }
+        // Last: a flat name is not to take one that is another layer's own.
+        for (name, path) in clashing {
+            names.insert(name.to_owned(), given.fresh(&path.replace('.', "_")));
         }
         Self(names)
     }

@@ -199,7 +199,7 @@ fn malformed_definitions_are_refused() {
     );
     assert_eq!(
         says("control characters"),
-        "plugin `malformed` (`FILE`) gave no definition: red  [31malert second line"
+        "plugin `malformed` (`FILE`) gave no definition: red \\u{1b}[31malert second line"
     );
     assert!(says("long error").len() < 1100);
 }
