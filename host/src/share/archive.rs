@@ -249,7 +249,7 @@ mod tests {
             (with(r"\u001b[31mred", library), "`name` must be 1 to 64 letters"),
             (with("red", r#""\u001b[31mred":"a/x.so""#), "is no target triple"),
             (with("red", r#""../red":"a/x.so""#), "is no target triple"),
-            (with("red", r#""red":"\u001b[31m\n""#), "holds no ` [31m `"),
+            (with("red", r#""red":"\u001b[31m\n""#), r"holds no `\u{1b}[31m `"),
             (with("red", ""), "holds no library"),
             (with("red", r#""t":"a/x.so","\u0074":"a/x.so""#), "has the key `t` twice"),
             (with(r#"red","name":"blue"#, library), "has the key `name` twice"),

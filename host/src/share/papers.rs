@@ -110,6 +110,6 @@ mod tests {
         assert!(packed().unwrap_err().contains("expected a file"));
         fs::remove_file(at("crate/LICENCE")).unwrap();
         fs::File::create(at("crate/LICENCE")).unwrap().set_len(MAX_FILE + 1).unwrap();
-        assert!(packed().unwrap_err().contains("it has more than"));
+        assert!(packed().unwrap_err().contains("it is longer than"));
     }
 }
