@@ -38,7 +38,8 @@ impl Place {
             return true;
         }
         assert_eq!(output.status.code(), Some(2), "{what}: {said}");
-        assert!(said.starts_with("error: plugin ") && said.contains("libbad.so"), "{what}: {said}");
+        let error = said.lines().any(|line| line.starts_with("error: plugin "));
+        assert!(error && said.contains("libbad.so"), "{what}: {said}");
         assert!(!said.contains("panicked at"), "{what}: {said}");
         false
     }

@@ -82,14 +82,15 @@ fn heard() {
     }
     let words = held.map_or("stopping; Ctrl-C again to leave at once", |held| held.words);
     // On threads of their own: a stderr that nobody reads must not keep the next signal from being heard.
-    thread::spawn(move || say(words));
-    thread::spawn(|| {
+    // Where no thread can be had, one more signal leaves at once.
+    let _ = thread::Builder::new().spawn(move || say(words));
+    let _ = thread::Builder::new().spawn(|| {
         let mut free = Duration::ZERO;
         while free < GRACE {
             thread::sleep(GLANCE);
             free = if work::held().is_some() { Duration::ZERO } else { free + GLANCE };
         }
-        thread::spawn(say_farewell);
+        let _ = thread::Builder::new().spawn(say_farewell);
         thread::sleep(GLANCE);
         leave();
     });
