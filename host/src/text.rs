@@ -137,10 +137,19 @@ pub fn json_printable(json: &str) -> Cow<'_, str> {
     Cow::Owned(kept)
 }
 
-/// Text of several lines within a list of lines, such as an error: all but the first are indented, so that a name with a
-/// line break in it makes no line that looks like another's.
+/// Text of several lines within a list of lines, such as an error: all but the first are indented, those that are not so
+/// already, so that a name with a line break in it makes no line that looks like another's.
 pub fn indented(text: &str) -> Cow<'_, str> {
-    if text.contains('\n') { Cow::Owned(text.replace('\n', "\n  ")) } else { Cow::Borrowed(text) }
+    if !text.contains('\n') {
+        return Cow::Borrowed(text);
+    }
+    let mut lines = text.split('\n');
+    let mut kept = lines.next().unwrap_or_default().to_owned();
+    for line in lines {
+        kept.push_str(if line.starts_with("  ") { "\n" } else { "\n  " });
+        kept.push_str(line);
+    }
+    Cow::Owned(kept)
 }
 
 #[cfg(test)]
@@ -180,7 +189,7 @@ mod tests {
     #[test]
     fn what_follows_a_line_break_is_no_line_of_its_own() {
         assert_eq!(indented("one line"), "one line");
-        assert_eq!(indented("x\nerror: forged\n  by"), "x\n  error: forged\n    by");
+        assert_eq!(indented("x\nerror: forged\n  by"), "x\n  error: forged\n  by");
     }
 
     proptest! {
