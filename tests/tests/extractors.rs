@@ -202,34 +202,45 @@ fn a_run_that_evaluates_by_a_file_trains_and_resumes_alike() {
     assert_eq!(lines("whole"), lines("parts"));
 }
 
+/// Has the config itself ask for a policy.
+fn write_policy(here: &Playground, policy: &str) {
+    let text = String::from_utf8(here.read("config.toml")).unwrap();
+    let text = text.split("[trust]").next().unwrap();
+    fs::write(here.path("config.toml"), format!("{text}[trust]\npolicy = \"{policy}\"\n")).unwrap();
+}
+
 #[test]
 fn the_lock_pins_the_extractor_that_a_config_names() {
     let here = evaluating("");
     let config = here.path("config.toml");
     let lock = || tandem(&["plugin", "lock", &config]).assert().success();
+    // A policy of the config's own: the lock beside it counts.
+    let says = |policy: &str| write_policy(&here, policy);
+    says("locked");
+    train(&here, "run", &[]).assert().code(2).stderr(contains("is not pinned"));
     // Nothing is left behind where it is refused.
-    let locked = ["--set", "trust.policy=locked"];
-    tandem(&["plugin", "lock", &here.path("config.toml"), "--help"]).assert().success();
-    train(&here, "run", &locked).assert().code(2).stderr(contains("is not pinned"));
     assert!(!Path::new(&here.path("run")).exists());
     lock().stdout(contains("x.pt pinned, sha256 ").and(contains("dcgan 0.1.0 pinned")));
     let text = String::from_utf8(here.read("tandem.lock")).unwrap();
     assert!(text.contains("[[extractor]]\nasked = \"./x.pt\"\nsha256 = \"") && text.contains("format = 1"), "{text}");
     lock().stdout(contains("x.pt pinned already"));
-    train(&here, "run", &locked).assert().success();
+    train(&here, "run", &[]).assert().success();
     // The plugin alone is not enough.
     let plugin = text.split("[[extractor]]").next().unwrap();
     fs::write(here.path("tandem.lock"), plugin).unwrap();
-    let alone = train(&here, "alone", &locked).assert().code(2);
+    let alone = train(&here, "alone", &[]).assert().code(2);
     alone.stderr(contains("trust.policy = \"locked\": extractor `").and(contains("x.pt` is not pinned in `")));
     // Another file in its place is refused under any policy, when resuming too, and nothing of it is run.
     fs::write(here.path("tandem.lock"), &text).unwrap();
     fs::copy(extractor("crashes"), here.path("x.pt")).unwrap();
-    for more in [&[][..], &locked, &["--set", "trust.policy=signed"]] {
-        let other = train(&here, "other", more).assert().code(2);
-        let says = if more.get(1) == Some(&"trust.policy=signed") { "trust.keys" } else { "is not the one that `" };
-        other.stderr(contains(says).and(contains("ended by signal").not()));
+    for (policy, words) in
+        [("any", "is not the one that `"), ("locked", "is not the one that `"), ("signed", "trust.keys")]
+    {
+        says(policy);
+        let other = train(&here, "other", &[]).assert().code(2);
+        other.stderr(contains(words).and(contains("ended by signal").not()));
     }
+    says("locked");
     train(&here, "run", &["--resume", "--set", "steps=8"]).assert().code(2).stderr(contains("pinned is sha256 "));
     lock().stdout(contains("x.pt pinned in place of sha256 "));
     // The environment's policy is not loosened by a config.
@@ -248,9 +259,7 @@ fn eval_asks_the_same_of_an_extractor() {
         command.args(more).env("TANDEM_TRUST__POLICY", policy).assert()
     };
     asked("any", &[]).success();
-    asked("locked", &[])
-        .code(2)
-        .stderr(contains("is not pinned by a tandem.lock: there is none").and(contains("--sha256")));
+    asked("locked", &[]).code(2).stderr(contains("is not pinned by a lock of yours").and(contains("--sha256")));
     // Its sum from the user's own hand is a pin.
     asked("locked", &["--sha256", &sum(&means)]).success();
     asked("signed", &["--sha256", &sum(&means)]).code(2).stderr(contains("needs a key in trust.keys"));

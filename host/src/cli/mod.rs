@@ -78,15 +78,16 @@ fn failed(error: &anyhow::Error) -> ExitCode {
     if is_broken_pipe(error) {
         return ExitCode::SUCCESS;
     }
+    let foreign =
+        error.is::<PluginError>() || error.downcast_ref::<SessionError>().is_some_and(SessionError::is_of_foreign_code);
     // Ctrl-C reaches a plugin's process, too.
-    let of_plugin = error.is::<PluginError>() || matches!(error.downcast_ref(), Some(SessionError::Plugin(_)));
-    if Interrupted::caused(error.as_ref()) || (work::asked() > 0 && of_plugin) {
+    if Interrupted::caused(error.as_ref()) || (work::asked() > 0 && foreign) {
         interrupt::say_farewell();
         return ExitCode::from(INTERRUPTED);
     }
     let text = chain(error);
-    // A plugin's own process may have run out of what it may have; that is the plugin's matter.
-    if let Some(told) = out_of_memory(&text).filter(|_| !of_plugin) {
+    // Foreign code may have run out of what it may have, and not the machine.
+    if let Some(told) = out_of_memory(&text).filter(|_| !foreign) {
         say(format_args!("error: {}", indented(&told)));
         return ExitCode::from(FAILED);
     }

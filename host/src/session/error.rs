@@ -164,6 +164,14 @@ fn version([then, now]: &[String; 2]) -> String {
 }
 
 impl SessionError {
+    /// Whether foreign code went wrong, in a process of its own as a rule: what that lacked is its own matter.
+    pub fn is_of_foreign_code(&self) -> bool {
+        match self {
+            Self::Evaluating { source, .. } => source.is_of_foreign_code(),
+            _ => matches!(self, Self::Plugin(_) | Self::Metrics(MetricsError::Extractor { .. })),
+        }
+    }
+
     /// Whether the user's configuration or arguments are at fault (exit code 2) rather than the run (1).
     pub const fn is_usage(&self) -> bool {
         matches!(
