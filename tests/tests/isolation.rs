@@ -47,7 +47,9 @@ fn a_crash_is_an_error() {
 fn an_endless_loop_is_ended() {
     // On a busy machine the clock may be the first to run out.
     let (succeeded, said) = deed("loop");
-    assert!(!succeeded && said.starts_with("error: plugin `hostile` ("), "{said}");
+    // Before it, how long that takes.
+    let told = said.lines().any(|line| line.starts_with("error: plugin `hostile` ("));
+    assert!(!succeeded && told, "{said}");
     assert!(said.contains("out of processor time") || said.contains("gave no definition within"), "{said}");
 }
 

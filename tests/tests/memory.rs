@@ -44,6 +44,6 @@ fn whatever_runs_out_of_memory_says_so() {
         let large = ["train", &config, "--out", &under, "--set", "batch_size=512", "--set", "options.width=128"];
         assert!(!done_or_told(mib, &large), "{mib} MiB");
         done_or_told(mib, &["train", &config, "--out", &here.path(&format!("small-{mib}"))]);
-        done_or_told(mib, &["sample", &run, "--out", &format!("{out}-{mib}")]);
+        done_or_told(mib, &["sample", &run, "--out", &format!("{out}-{mib}.png")]);
     }
 }

@@ -28,6 +28,7 @@ use std::{panic::AssertUnwindSafe, process::ExitCode};
 
 use anyhow::Context as _;
 use clap::{CommandFactory, Parser};
+use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit};
 
 use arguments::{Arguments, Command, Common, DataCommand, PluginCommand};
 use terminal::{print, print_json, say};
@@ -86,8 +87,9 @@ fn failed(error: &anyhow::Error) -> ExitCode {
         return ExitCode::from(INTERRUPTED);
     }
     let text = chain(error);
-    // Foreign code may have run out of what it may have, and not the machine.
-    if let Some(told) = out_of_memory(&text).filter(|_| !foreign) {
+    // Foreign code may have run out of what it may have, and not the machine, unless this process is short of memory itself.
+    let unbounded = getrlimit(Resource::RLIMIT_AS).is_ok_and(|(limit, _)| limit == RLIM_INFINITY);
+    if let Some(told) = out_of_memory(&text).filter(|_| !(foreign && unbounded)) {
         say(format_args!("error: {}", indented(&told)));
         return ExitCode::from(FAILED);
     }
