@@ -222,7 +222,7 @@ mod tests {
         // The link has a class of its own name only.
         let message = inspected(&tar).unwrap_err().to_string();
         assert!(
-            message.contains("1 of its 2 images have a .cls") && message.contains("entry a/2.png has none"),
+            message.contains("1 of its 3 images have a .cls") && message.contains("entry a/x.gif has none"),
             "{message}"
         );
     }
