@@ -31,7 +31,8 @@ pub(super) fn file(path: &Path) -> Result<PathBuf, DataError> {
     if !path.is_dir() {
         return Ok(path.to_owned());
     }
-    if path.join(FILE).is_file() {
+    // Whatever it is: one that is no file is told as that when it is opened.
+    if path.join(FILE).symlink_metadata().is_ok() {
         return Ok(path.join(FILE));
     }
     let failed = |source| DataError::Read { path: path.to_owned(), source };
