@@ -1,6 +1,7 @@
 //! What every black-box test needs: the built binary, a small run, and a Python with torch.
 #![expect(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a helper of tests: a panic is its report")]
 
+mod pictures;
 pub mod place;
 
 use std::{
@@ -9,6 +10,8 @@ use std::{
 };
 
 use assert_cmd::Command;
+
+pub use pictures::{encoded, photograph};
 
 /// Every plugin of this repository.
 pub const SHIPPED: [&str; 12] = [

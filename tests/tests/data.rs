@@ -10,7 +10,7 @@ use std::{
 use image::{DynamicImage, ImageFormat, Rgb, RgbImage};
 use predicates::{prelude::PredicateBooleanExt as _, str::contains};
 use serde_json::Value;
-use tandem_tests::{binary, root, tandem};
+use tandem_tests::{binary, encoded, photograph, root, tandem};
 
 /// A folder with data, a cache of its own and a config.
 struct Place {
@@ -71,16 +71,6 @@ impl Place {
         named.sort_by_key(|(name, _)| (*name).to_owned());
         named.iter().flat_map(|(_, view)| view.data().to_vec()).collect()
     }
-}
-
-fn photograph(number: u32) -> RgbImage {
-    RgbImage::from_fn(40 + number, 36, |x, y| Rgb([(x * 6) as u8, (y * 7) as u8, (number * 20) as u8]))
-}
-
-fn encoded(image: impl Into<DynamicImage>, format: ImageFormat) -> Vec<u8> {
-    let mut bytes = Cursor::new(Vec::new());
-    image.into().write_to(&mut bytes, format).unwrap();
-    bytes.into_inner()
 }
 
 fn jpeg(number: u32) -> Vec<u8> {

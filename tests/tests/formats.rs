@@ -4,14 +4,14 @@
 
 use std::{
     fs,
-    io::{Cursor, Read as _, Write as _},
+    io::{Read as _, Write as _},
     path::PathBuf,
 };
 
-use image::{DynamicImage, ImageFormat, Rgb, RgbImage};
+use image::{DynamicImage, ImageFormat};
 use predicates::{prelude::PredicateBooleanExt as _, str::contains};
 use serde_json::Value;
-use tandem_tests::{root, tandem};
+use tandem_tests::{encoded, photograph, root, tandem};
 
 /// A folder with data and a cache of its own.
 struct Place {
@@ -68,16 +68,6 @@ impl Place {
         let said: Value = serde_json::from_slice(&output.get_output().stdout).unwrap();
         said["images"].as_u64().unwrap()
     }
-}
-
-fn photograph(number: u32) -> RgbImage {
-    RgbImage::from_fn(40 + number, 36, |x, y| Rgb([(x * 6) as u8, (y * 7) as u8, (number * 20) as u8]))
-}
-
-fn encoded(image: impl Into<DynamicImage>, format: ImageFormat) -> Vec<u8> {
-    let mut bytes = Cursor::new(Vec::new());
-    image.into().write_to(&mut bytes, format).unwrap();
-    bytes.into_inner()
 }
 
 #[test]
