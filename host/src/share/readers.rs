@@ -51,7 +51,7 @@ fn tars(folder: &Path) -> Vec<Vec<u8>> {
     let tar = Command::new("tar").args(["--format=gnu", "-czf"]).arg(&gnu).arg("-C").arg(folder).arg("x").status();
     assert!(tar.unwrap().success());
     let unpacked = [packed, gnu].map(|path| {
-        assert!(tarball::read(&path).is_ok(), "{}", path.display());
+        assert!(tarball::read(&path).is_ok(), "{}", path.to_string_lossy());
         let mut tar = Vec::new();
         GzDecoder::new(fs::File::open(path).unwrap()).read_to_end(&mut tar).unwrap();
         tar
@@ -118,7 +118,7 @@ fn lines(path: &Path, root: &str, files: &BTreeMap<String, Vec<u8>>) -> Vec<Stri
     let hex = |bytes: &[u8]| bytes.iter().fold(String::new(), |text, b| text + &format!("{b:02x}"));
     let line = |(name, bytes): (&String, &Vec<u8>)| {
         let content = if bytes.is_empty() { "-".to_owned() } else { hex(bytes) };
-        format!("{} {} {content}", path.display(), format!("{root}/{name}").replace(' ', "?"))
+        format!("{} {} {content}", path.to_string_lossy(), format!("{root}/{name}").replace(' ', "?"))
     };
     files.iter().map(line).collect()
 }
@@ -127,7 +127,7 @@ fn lines(path: &Path, root: &str, files: &BTreeMap<String, Vec<u8>>) -> Vec<Stri
 fn by_tar(path: &Path) -> (Vec<String>, Vec<u8>) {
     let run = |flags: &str| {
         let output = Command::new("tar").arg(flags).arg(path).env("LC_ALL", "C").output().unwrap();
-        assert!(output.status.success(), "{}: {}", path.display(), String::from_utf8_lossy(&output.stderr));
+        assert!(output.status.success(), "{}: {}", path.to_string_lossy(), String::from_utf8_lossy(&output.stderr));
         output.stdout
     };
     let names = String::from_utf8(run("-tzf")).unwrap();
@@ -156,7 +156,8 @@ fn what_is_taken_others_read_alike() {
         taken.push((path, files, root));
     }
     assert!(taken.len() > 100, "only {} of them were taken", taken.len());
-    let Some(said) = by_python(&taken.iter().map(|(path, ..)| path.display().to_string()).collect::<Vec<_>>()) else {
+    let Some(said) = by_python(&taken.iter().map(|(path, ..)| path.to_string_lossy().into_owned()).collect::<Vec<_>>())
+    else {
         return;
     };
     let mut ours: Vec<String> = taken.iter().flat_map(|(path, files, root)| lines(path, root, files)).collect();
