@@ -1,6 +1,7 @@
-"""Small sound data sets of each kind, as `data_source` takes them: a byte that says the kind, then the file.
+"""What fuzzing starts from, made with the standard library alone.
 
-usage: corpus.py FOLDER   (the standard library alone)
+    corpus.py FOLDER         small sound data sets of each kind, as `data_source` takes them: a byte for the kind, the file
+    corpus.py FOLDER RUN     the files of a run, as `run_directory` takes them: a byte for the place, the file
 """
 
 import gzip
@@ -75,7 +76,17 @@ def seeds():
     yield "cifar", 8, pickle.dumps({b"data": bytes(3072), b"labels": [0]}, 2)
 
 
+def of_run(run):
+    """As `run_directory` counts them: sorted, and again without what checkpoints of earlier versions have not."""
+    files = sorted(path.relative_to(run) for path in run.rglob("*") if path.is_file())
+    new = ("SHA256SUMS", "config.toml", "data.json")
+    earlier = [path for path in files if path.parts[0] != "checkpoints" or path.name not in new]
+    for which, listed in ((0, files), (0x80, earlier)):
+        for at, path in enumerate(listed):
+            yield f"{which | at:02x}-{path.name}", which | at, (run / path).read_bytes()
+
+
 if __name__ == "__main__":
     folder = Path(sys.argv[1])
-    for name, kind, content in seeds():
+    for name, kind, content in of_run(Path(sys.argv[2])) if len(sys.argv) > 2 else seeds():
         (folder / name).write_bytes(bytes([kind]) + content)

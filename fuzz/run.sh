@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Fuzzes what reads files from strangers, SECONDS each (600 if not given), all targets or those that are named after it: the
-# definition decoder, the plugin file, its manifest, the archive; data sets, run directories, state_dicts. Needs `cargo install cargo-fuzz` and a release build of the workspace. Seeds lie in fuzz/seeds, what is found goes to
-# fuzz/corpus; a crash ends it and leaves its input in fuzz/artifacts.
+# definition decoder, the plugin file, its manifest, the archive; data sets, run directories, state_dicts. Needs `cargo
+# install cargo-fuzz` and a release build of the workspace. Seeds lie in fuzz/seeds, what is found goes to fuzz/corpus; a
+# crash ends it and leaves its input in fuzz/artifacts.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 seconds=${1:-600}
@@ -24,12 +25,10 @@ if [ ! -e fuzz/corpus/run/latest ]; then
     rm -rf fuzz/corpus/run
     target/release/tandem train configs/mnist-32/lsgan-one.toml --out fuzz/corpus/run --set steps=2 --set batch_size=4 \
         --set options.width=4 --set sample_count=4 --set log_every=1 --set checkpoint_every=1 --set sample_every=0
-    for file in fuzz/corpus/run/{config.toml,definition.json,plugin.json,metrics.jsonl,latest}; do
-        { printf '\0'; cat "$file"; } > "fuzz/corpus/run_directory/$(basename "$file")"
-    done
+    python3 fuzz/corpus.py fuzz/corpus/run_directory fuzz/corpus/run
     cp fuzz/corpus/run/checkpoints/step-2/generator.safetensors fuzz/corpus/state_dict/
 fi
 for target in "${targets[@]}"; do
     cargo fuzz run --sanitizer none "$target" "fuzz/corpus/$target" "fuzz/seeds/$target" -- \
-        -max_total_time="$seconds" -timeout=10 -rss_limit_mb=4096 -max_len=65536
+        -max_total_time="$seconds" -timeout=10 -rss_limit_mb=4096 -max_len=262144
 done

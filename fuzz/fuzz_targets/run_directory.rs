@@ -1,5 +1,6 @@
 //! A run directory from anywhere: one file of a sound run (`fuzz/corpus/run`, which `fuzz/run.sh` trains) is replaced, the
-//! first byte says which. Reading all of it must end in values or errors.
+//! first byte says which, its highest bit in which run: one as it is written today, or one as it was before checkpoints had
+//! sums, where what reads their files is reached. Reading all of it must end in values or errors.
 #![no_main]
 
 use std::{
@@ -18,6 +19,9 @@ use tempfile::TempDir;
 /// The sound run.
 const SOUND: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/corpus/run");
 
+/// What checkpoints have since they have sums.
+const NEW: [&str; 3] = ["SHA256SUMS", "config.toml", "data.json"];
+
 struct Run {
     _folder: TempDir,
     path: PathBuf,
@@ -26,13 +30,14 @@ struct Run {
 }
 
 thread_local! {
-    static RUN: RefCell<Run> = RefCell::new(copied());
+    static RUNS: RefCell<[Run; 2]> = RefCell::new([copied(false), copied(true)]);
 }
 
 fuzz_target!(|input: &[u8]| {
     let Some((&which, content)) = input.split_first() else { return };
-    RUN.with_borrow(|run| {
-        let (name, sound) = &run.files[usize::from(which) % run.files.len()];
+    RUNS.with_borrow(|runs| {
+        let run = &runs[usize::from(which >> 7)];
+        let (name, sound) = &run.files[usize::from(which & 0x7f) % run.files.len()];
         let path = run.path.join(name);
         fs::write(&path, content).expect("memory");
         read(&run.path);
@@ -53,12 +58,18 @@ fn read(path: &Path) {
     let _ = report::html(&run);
 }
 
-fn copied() -> Run {
+fn copied(earlier: bool) -> Run {
     let folder = TempDir::new_in("/dev/shm").expect("a folder in memory");
     let path = folder.path().join("run");
     let mut files = Vec::new();
     copy(Path::new(SOUND), Path::new(""), &path, &mut files);
     assert!(!files.is_empty(), "{SOUND} holds no run; fuzz/run.sh trains it");
+    if earlier {
+        let new = |name: &Path| name.starts_with("checkpoints") && NEW.iter().any(|new| name.ends_with(new));
+        for (name, _) in files.extract_if(.., |(name, _)| new(name)) {
+            fs::remove_file(path.join(name)).expect("memory");
+        }
+    }
     files.sort();
     Run { _folder: folder, path, files }
 }

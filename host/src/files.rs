@@ -75,7 +75,25 @@ pub fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
 /// # Errors
 /// As [`read`], and where it is not UTF-8.
 pub fn read_text(path: &Path, most: u64) -> io::Result<String> {
-    String::from_utf8(read(path, most)?).map_err(|e| {
+    text(read(path, most)?)
+}
+
+/// The text of a file that the user names on the command line, of at most `most` bytes. It may be a pipe that the user
+/// fills: `/dev/stdin`, a shell's `<(...)`.
+///
+/// # Errors
+/// As [`read_text`]; a pipe is no error.
+pub fn read_given_text(path: &Path, most: u64) -> io::Result<String> {
+    if !fs::metadata(path).is_ok_and(|facts| facts.file_type().is_fifo()) {
+        return read_text(path, most);
+    }
+    let mut bytes = Vec::new();
+    File::open(path)?.take(most + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > most { Err(too_long(bytes.len() as u64, most)) } else { text(bytes) }
+}
+
+fn text(bytes: Vec<u8>) -> io::Result<String> {
+    String::from_utf8(bytes).map_err(|e| {
         let at = e.utf8_error().valid_up_to();
         io::Error::new(io::ErrorKind::InvalidData, format!("not UTF-8 text: byte {at} begins no character"))
     })
@@ -127,6 +145,30 @@ mod tests {
         assert_eq!(refused(Path::new("/dev/zero")), "it is a device; expected a file");
         assert!(refused(here.path()).contains("Is a directory"));
         assert!(begun.elapsed() < Duration::from_secs(5));
+    }
+
+    #[test]
+    fn a_pipe_that_the_user_fills_is_read_to_the_same_bound() {
+        let here = tempfile::tempdir().unwrap();
+        let pipe = here.path().join("pipe");
+        nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::from_bits_truncate(0o600)).unwrap();
+        let given = |content: &'static str, most| {
+            let writer = std::thread::spawn({
+                let pipe = pipe.clone();
+                move || fs::write(pipe, content).unwrap()
+            });
+            let read = read_given_text(&pipe, most).map_err(|e| e.to_string());
+            writer.join().unwrap();
+            read
+        };
+        assert_eq!(given("0123456789", 10).unwrap(), "0123456789");
+        assert!(given("0123456789", 9).unwrap_err().contains("longer than the 9 bytes"));
+        fs::write(here.path().join("file"), "ab").unwrap();
+        assert_eq!(read_given_text(&here.path().join("file"), 2).unwrap(), "ab");
+        assert_eq!(
+            read_given_text(Path::new("/dev/zero"), 9).unwrap_err().to_string(),
+            "it is a device; expected a file"
+        );
     }
 
     #[test]

@@ -1,10 +1,8 @@
 //! The `tandem` binary.
 
-use std::process::ExitCode;
-
 #[global_allocator]
 static MEMORY: tandem::exhausted::Memory = tandem::exhausted::Memory;
 
-fn main() -> ExitCode {
+fn main() {
     tandem::cli::main()
 }

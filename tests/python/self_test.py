@@ -77,18 +77,23 @@ def make_dump(path: Path, method: str, options: dict[str, str], norm: str, size:
         for network, module, found in (("generator", generator, of_g), ("discriminator", discriminator, of_d)):
             names = [name for name, _ in module.named_parameters()]
             tensors |= {f"gradients.{strategy}.{network}.{k}": v for k, v in zip(names, found, strict=True)}
-    save_file({k: v.contiguous() for k, v in tensors.items()}, path, {"method": method} | options)
+    save_file({k: v.contiguous() for k, v in tensors.items()}, path, metadata(method, options))
+
+
+def metadata(method: str, options: dict[str, str]) -> dict[str, str]:
+    """What a dump says of itself: options have a prefix, so that none of them stands for something else."""
+    return {"method": method} | {f"option.{name}": value for name, value in options.items()}
 
 
 # A symmetric loss, one on each score alone, and one that couples real and fake; the other losses are the host's to prove.
 METHODS = [("wgan", {}), ("dcgan", {"loss": "saturating"}), ("lsgan", {"coding": "binary"}), ("relgan", {"variant": "average"})]
 
 
-def change(path: Path, name: str, metadata: dict[str, str]) -> None:
+def change(path: Path, name: str, about: dict[str, str]) -> None:
     """Move one tensor of the file by one part in a million of its largest element."""
     tensors = load_file(path)
     tensors[name] = tensors[name] + tensors[name].abs().max() * 1e-6
-    save_file(tensors, path, metadata)
+    save_file(tensors, path, about)
 
 
 def code(script: ModuleType, *args: object) -> int:
@@ -107,10 +112,10 @@ def test_dumps(folder: Path) -> None:
         assert code(check_dump, path) == 0, case
     for name in ("gradients.pivoted.discriminator.conv2.weight", "gradients.scaled.generator.up1.weight", "seeds.h"):
         make_dump(path, "lsgan", {"coding": "binary"}, "group", 32, 1)
-        change(path, name, {"method": "lsgan", "coding": "binary"})
+        change(path, name, metadata("lsgan", {"coding": "binary"}))
         assert code(check_dump, path) == 1, f"a changed {name} passed"
     make_dump(path, "dcgan", {"loss": "non-saturating"}, "group", 32, 1)
-    save_file(load_file(path), path, {"method": "dcgan", "loss": "saturating"})
+    save_file(load_file(path), path, metadata("dcgan", {"loss": "saturating"}))
     assert code(check_dump, path) == 1, "the wrong loss passed"
     path.write_bytes(path.read_bytes()[:1000])
     assert code(check_dump, path) == 2, "a truncated file"

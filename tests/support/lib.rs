@@ -96,11 +96,18 @@ pub fn python() -> Option<Command> {
     python_with("torch, safetensors")
 }
 
-/// The same, if it has these modules.
+/// The same, if it has these modules. They are looked for and not imported: frameworks take seconds.
 pub fn python_with(modules: &str) -> Option<Command> {
     let python = std::env::var("TANDEM_PYTHON").unwrap_or_else(|_| "python3".into());
-    let has_all = std::process::Command::new(&python).args(["-c", &format!("import {modules}")]).output();
-    let found = has_all.is_ok_and(|o| o.status.success());
-    assert!(found || std::env::var_os("TANDEM_PYTHON").is_none(), "TANDEM_PYTHON = {python} cannot import {modules}");
+    let look =
+        "import sys\nfrom importlib.util import find_spec\nsys.exit(not all(map(find_spec, sys.argv[1].split(', '))))";
+    let found =
+        std::process::Command::new(&python).args(["-c", look, modules]).output().is_ok_and(|o| o.status.success());
+    assert!(found || std::env::var_os("TANDEM_PYTHON").is_none(), "TANDEM_PYTHON = {python} has not all of {modules}");
     found.then(|| Command::new(python))
+}
+
+/// Whether tests that go on for as long as one lets them are to take minutes: `LONG_TESTS=1` says so (docs/setup.md).
+pub fn long() -> bool {
+    std::env::var_os("LONG_TESTS").is_some()
 }

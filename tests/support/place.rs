@@ -1,4 +1,4 @@
-//! Where tests of shared plugins put things: a folder of its own, with its own plugin folder.
+//! Where tests put things: a folder of its own, with its own plugin folder and cache.
 
 use std::{
     fs,
@@ -53,7 +53,8 @@ impl Place {
     /// `tandem`, started in it.
     pub fn tandem(&self, arguments: &[&str]) -> assert_cmd::Command {
         let mut command = tandem(arguments);
-        command.current_dir(self.folder.path()).env("XDG_DATA_HOME", self.path("home"));
+        command.current_dir(self.folder.path());
+        command.env("XDG_DATA_HOME", self.path("home")).env("XDG_CACHE_HOME", self.path("cache"));
         command
     }
 

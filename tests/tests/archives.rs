@@ -71,11 +71,15 @@ fn an_archive_that_readers_take_differently_is_refused() {
         ("whose path is a folder's", hidden(&entry("x/", Regular, b""))),
         ("which is no regular file", hidden(&entry("x", tar::EntryType::Continuous, b""))),
     ];
-    for (what, bytes) in cases {
+    for (at, (what, bytes)) in cases.into_iter().enumerate() {
         place.write("bent.tar.gz", bytes);
-        for command in [&["inspect"][..], &["verify"], &["install"]] {
-            let arguments = [&["plugin"], command, &["./bent.tar.gz"]].concat();
-            place.tandem(&arguments).assert().code(2).stderr(contains("archive `./bent.tar.gz` ").and(contains(what)));
+        // They read by one reader: by what installs each, and by the others the first.
+        for command in &["install", "verify", "inspect"][..if at == 0 { 3 } else { 1 }] {
+            place
+                .tandem(&["plugin", command, "./bent.tar.gz"])
+                .assert()
+                .code(2)
+                .stderr(contains("archive `./bent.tar.gz` ").and(contains(what)));
         }
     }
     assert!(!place.path("home").exists());
@@ -162,12 +166,11 @@ fn a_plugin_that_cannot_be_asked_for_is_refused() {
     let library = fs::read(built("libtandem_lsgan.so")).unwrap();
     place.write("README.md", "x");
     place.write("LICENSE", "x");
-    for name in ["-help", "ab.so", "a.tgz", "....."] {
+    for (at, name) in ["-help", "ab.so", "a.tgz", "....."].into_iter().enumerate() {
         place.write("gan.so", replaced(&library, "\"name\":\"lsgan\"", &format!("\"name\":\"{name}\"")));
-        for command in [&["inspect"][..], &["verify"], &["install"], &["pack"]] {
-            let arguments = [&["plugin"], command, &["./gan.so"]].concat();
+        for command in &["install", "inspect", "verify", "pack"][..if at == 0 { 4 } else { 1 }] {
             place
-                .tandem(&arguments)
+                .tandem(&["plugin", command, "./gan.so"])
                 .assert()
                 .code(2)
                 .stderr(contains("`name` must be").and(contains(format!("{name:?}"))));

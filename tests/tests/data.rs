@@ -4,42 +4,28 @@
 use std::{
     fs,
     io::{Cursor, Read as _, Write as _},
-    path::PathBuf,
+    ops::Deref,
 };
 
 use image::{DynamicImage, ImageFormat, Rgb, RgbImage};
 use predicates::{prelude::PredicateBooleanExt as _, str::contains};
 use serde_json::Value;
-use tandem_tests::{binary, encoded, photograph, root, tandem};
+use tandem_tests::{binary, encoded, photograph, root};
 
 /// A folder with data, a cache of its own and a config.
-struct Place {
-    folder: tempfile::TempDir,
+struct Place(tandem_tests::place::Place);
+
+impl Deref for Place {
+    type Target = tandem_tests::place::Place;
+
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
 }
 
 impl Place {
     fn new() -> Self {
-        Self { folder: tempfile::tempdir().unwrap() }
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    fn text(&self, name: &str) -> String {
-        self.path(name).to_str().unwrap().to_owned()
-    }
-
-    fn write(&self, name: &str, bytes: impl AsRef<[u8]>) {
-        let path = self.path(name);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, bytes).unwrap();
-    }
-
-    fn tandem(&self, arguments: &[&str]) -> assert_cmd::Command {
-        let mut command = tandem(arguments);
-        command.env("XDG_CACHE_HOME", self.path("cache")).current_dir(self.folder.path());
-        command
+        Self(tandem_tests::place::Place::new())
     }
 
     /// A config over this data, of a network that trains in a moment.
@@ -513,6 +499,13 @@ fn every_command_finds_the_same_data() {
         let train = place.tandem(&train).assert().success();
         let told = String::from_utf8_lossy(&train.get_output().stderr).into_owned();
         assert!(passed.iter().all(|line| told.contains(line)), "{path}: {told}");
+        let extractor = root().join("tests/extractors/means.pt").to_str().unwrap().to_owned();
+        let eval = ["eval", &run, "--samples", "8", "--metrics", "fid", "--extractor", &extractor, "--json"];
+        let eval = place.tandem(&eval).assert().success();
+        let told = String::from_utf8_lossy(&eval.get_output().stderr).into_owned();
+        assert!(passed.iter().all(|line| told.contains(line)), "{path}: {told}");
+        let value: Value = serde_json::from_slice(&eval.get_output().stdout).unwrap();
+        assert_eq!(value["record"]["real_count"].as_u64(), Some(images), "{path}: {value:#}");
     }
 }
 

@@ -5,38 +5,28 @@
 use std::{
     fs,
     io::{Read as _, Write as _},
-    path::PathBuf,
+    ops::Deref,
 };
 
 use image::{DynamicImage, ImageFormat};
 use predicates::{prelude::PredicateBooleanExt as _, str::contains};
 use serde_json::Value;
-use tandem_tests::{encoded, photograph, root, tandem};
+use tandem_tests::{encoded, photograph, root};
 
 /// A folder with data and a cache of its own.
-struct Place {
-    folder: tempfile::TempDir,
+struct Place(tandem_tests::place::Place);
+
+impl Deref for Place {
+    type Target = tandem_tests::place::Place;
+
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
 }
 
 impl Place {
     fn new() -> Self {
-        Self { folder: tempfile::tempdir().unwrap() }
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    fn write(&self, name: &str, bytes: impl AsRef<[u8]>) {
-        let path = self.path(name);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, bytes).unwrap();
-    }
-
-    fn tandem(&self, arguments: &[&str]) -> assert_cmd::Command {
-        let mut command = tandem(arguments);
-        command.env("XDG_CACHE_HOME", self.path("cache")).current_dir(self.folder.path());
-        command
+        Self(tandem_tests::place::Place::new())
     }
 
     /// What `inspect` finds when it looks at everything: images and classes; nothing may be bad.

@@ -8,7 +8,7 @@ use predicates::{
     prelude::{PredicateBooleanExt as _, predicate},
     str::contains,
 };
-use tandem_tests::{Playground, binary, python_with, root, tandem};
+use tandem_tests::{Playground, binary, long, python_with, root, tandem};
 
 /// A run over so many pictures of a folder, three classes, for six steps.
 struct Pictures(Playground);
@@ -350,16 +350,16 @@ fn files_that_a_config_names_are_files() {
     assert!(!Path::new(&here.path("run")).exists());
 }
 
-/// Five interruptions; `KILLS=100` makes it a hundred (docs/run-directory.md).
+/// Five interruptions, and a hundred in the long form (docs/run-directory.md).
 #[test]
 fn whatever_ends_a_run_it_goes_on_to_the_same_bytes() {
     let Some(mut python) = python_with("json") else { return };
     let here = Playground::default();
-    let times = std::env::var("KILLS").unwrap_or_else(|_| "5".into());
+    let times = if long() { "100" } else { "5" };
     let output = python
         .arg(root().join("tests/python/kill_and_resume.py"))
         .arg(binary())
-        .args([&here.path("config.toml"), "--times", &times, "--set", "steps=40", "--set", "checkpoint_every=10"])
+        .args([&here.path("config.toml"), "--times", times, "--set", "steps=40", "--set", "checkpoint_every=10"])
         .args(["--set", "sample_every=20", "--set", "batch_size=8"])
         .output()
         .unwrap();

@@ -86,7 +86,7 @@ fn a_terminal_that_is_closed_ends_a_run_in_order_unless_it_was_told_to_stay() {
     command.args(["-c", "trap '' HUP; exec \"$@\"", "sh"]).arg(binary());
     command.args(["train", &here.path("config.toml"), "--out", &here.path("nohup"), "--set", "steps=100000"]);
     let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    wait_for(&here.path("nohup/checkpoints/step-3"), &mut child);
+    wait_for(&here.path("nohup/latest"), &mut child);
     send(&child, Signal::SIGHUP);
     let next = fs::read_to_string(here.path("nohup/latest")).unwrap();
     while fs::read_to_string(here.path("nohup/latest")).unwrap() == next {

@@ -1,9 +1,6 @@
 //! `tandem plugin check`: the proof, for one plugin or all, with every choice of their options.
 
-use std::{
-    path::{Path, PathBuf},
-    process::ExitCode,
-};
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use tandem_plugin_api::{
@@ -12,7 +9,7 @@ use tandem_plugin_api::{
     value::{Named, Value},
 };
 
-use super::{FAILED, arguments::Check, device, plugins, print, print_json, table::Table};
+use super::{Code, DONE, FAILED, arguments::Check, device, plugins, print, print_json, table::Table};
 use crate::{
     check::{self, Draw, Report},
     plugin::SearchPath,
@@ -41,7 +38,7 @@ struct Variant {
     report: Report,
 }
 
-pub(super) fn run(arguments: &Check, plugin_path: &[PathBuf]) -> anyhow::Result<ExitCode> {
+pub(super) fn run(arguments: &Check, plugin_path: &[PathBuf]) -> anyhow::Result<Code> {
     let device = device(&arguments.device)?;
     let draw = Draw { samples: arguments.samples, seed: arguments.seed, device };
     let outcomes: Box<dyn Iterator<Item = anyhow::Result<Outcome>>> = if let Some(path) = &arguments.definition {
@@ -60,7 +57,7 @@ pub(super) fn run(arguments: &Check, plugin_path: &[PathBuf]) -> anyhow::Result<
             print(&shown(&outcome))?;
         }
     }
-    Ok(if passed { ExitCode::SUCCESS } else { ExitCode::from(FAILED) })
+    Ok(if passed { DONE } else { FAILED })
 }
 
 fn names(arguments: &Check, plugin_path: &[PathBuf]) -> anyhow::Result<Vec<String>> {

@@ -1,14 +1,11 @@
 //! `tandem compare`.
 
-use std::{
-    path::{Path, PathBuf},
-    process::ExitCode,
-};
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
 use super::{
-    FAILED, INTERRUPTED,
+    Code, DONE, FAILED, INTERRUPTED,
     arguments::{Common, Compare},
     interrupt::{say_farewell, set_farewell},
     print,
@@ -24,13 +21,13 @@ use crate::{
 /// At the first asking every run saves and leaves, at the second they leave at once; the comparison follows them.
 const HELD: Held = Held { words: "stopping; every run saves first; Ctrl-C again to leave without saving", patience: 3 };
 
-pub(super) fn run(arguments: &Compare, common: &Common) -> anyhow::Result<ExitCode> {
+pub(super) fn run(arguments: &Compare, common: &Common) -> anyhow::Result<Code> {
     let plan = Plan::read(&arguments.plan)?;
     let out = arguments.out.clone().unwrap_or_else(|| default_out(&arguments.plan));
     let jobs = compare::jobs(&plan, &out)?;
     if arguments.dry_run {
         print(&list(&jobs)?)?;
-        return Ok(ExitCode::SUCCESS);
+        return Ok(DONE);
     }
     let settings = Settings {
         program: std::env::current_exe().context("cannot tell where this program lies")?,
@@ -54,7 +51,7 @@ pub(super) fn run(arguments: &Compare, common: &Common) -> anyhow::Result<ExitCo
     let (text, files) = compare::write(&plan, &jobs, &out)?;
     if open > 0 && work::asked() > 0 {
         say_farewell();
-        return Ok(ExitCode::from(INTERRUPTED));
+        return Ok(INTERRUPTED);
     }
     let files = files.iter().fold(String::new(), |list, path| list + &format!("{}\n", path.shown()));
     // The tables are in their files, whoever reads them here.
@@ -63,9 +60,9 @@ pub(super) fn run(arguments: &Compare, common: &Common) -> anyhow::Result<ExitCo
     }
     if open > 0 {
         say(format_args!("{open} of {} runs have not ended; go on with: {again}", jobs.len()));
-        return Ok(ExitCode::from(FAILED));
+        return Ok(FAILED);
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(DONE)
 }
 
 /// The command that goes on.

@@ -1,11 +1,11 @@
 //! `tandem doctor`: what this installation has, and what is amiss.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::path::PathBuf;
 
 use serde_json::json;
 use tandem_torch_ext::cuda_graphs_are_built;
 
-use super::{FAILED, print, print_json, progress};
+use super::{Code, DONE, FAILED, print, print_json, progress};
 use crate::{
     config::Device,
     confined,
@@ -14,7 +14,7 @@ use crate::{
     text::Show as _,
 };
 
-pub(super) fn run(plugin_path: &[PathBuf], as_json: bool) -> anyhow::Result<ExitCode> {
+pub(super) fn run(plugin_path: &[PathBuf], as_json: bool) -> anyhow::Result<Code> {
     let cuda = resolve_device(Device::Cuda(0));
     let search = SearchPath::new(plugin_path);
     let listed = search.list();
@@ -57,5 +57,5 @@ pub(super) fn run(plugin_path: &[PathBuf], as_json: bool) -> anyhow::Result<Exit
         }
         print(&text)?;
     }
-    Ok(if healthy { ExitCode::SUCCESS } else { ExitCode::from(FAILED) })
+    Ok(if healthy { DONE } else { FAILED })
 }

@@ -16,7 +16,7 @@ use std::{
 use anyhow::Context as _;
 use nix::sys::signal::{SigSet, Signal};
 
-use super::{INTERRUPTED, terminal::say};
+use super::{INTERRUPTED, leave, terminal::say};
 use crate::work;
 
 /// How long work may take to end by itself.
@@ -75,7 +75,7 @@ fn heard() {
     let before = work::stop();
     let held = work::held();
     if before + 1 >= held.map_or(2, |held| held.patience) {
-        leave();
+        leave(INTERRUPTED);
     }
     if before > 0 {
         return;
@@ -92,16 +92,8 @@ fn heard() {
         }
         let _ = thread::Builder::new().spawn(say_farewell);
         thread::sleep(GLANCE);
-        leave();
+        leave(INTERRUPTED);
     });
-}
-
-/// Ends the process as it stands.
-#[expect(unsafe_code, reason = "libc's is the one way out that waits for nothing")]
-fn leave() -> ! {
-    // SAFETY: `_exit` takes any number and touches no memory. `exit` would run libtorch's destructors under the threads that
-    // compute in it, which may crash; whatever is written is whole at any moment, and nothing is left to be flushed.
-    unsafe { libc::_exit(INTERRUPTED.into()) }
 }
 
 #[cfg(test)]

@@ -24,7 +24,10 @@ mod table;
 mod terminal;
 mod train;
 
-use std::{panic::AssertUnwindSafe, process::ExitCode};
+use std::{
+    io::{self, Write as _},
+    panic::AssertUnwindSafe,
+};
 
 use anyhow::Context as _;
 use clap::{CommandFactory, Parser};
@@ -42,15 +45,33 @@ use crate::{
     work::{self, Interrupted, Work},
 };
 
+/// An exit code, as `tandem --help` explains them.
+type Code = u8;
+/// It did what it was asked for.
+const DONE: Code = 0;
 /// The run failed.
-const FAILED: u8 = 1;
+const FAILED: Code = 1;
 /// The arguments or the configuration are wrong; clap's own too.
-const USAGE: u8 = 2;
+const USAGE: Code = 2;
 /// Somebody interrupted it; what it had is saved.
-const INTERRUPTED: u8 = 130;
+const INTERRUPTED: Code = 130;
 
-/// Runs the command line of this process; the exit codes are in `tandem --help`.
-pub fn main() -> ExitCode {
+/// Runs the command line of this process, and ends it.
+pub fn main() -> ! {
+    leave(command_line())
+}
+
+/// Ends the process as it stands, with all that was printed.
+#[expect(unsafe_code, reason = "libc's is the one way out that waits for nothing")]
+fn leave(code: Code) -> ! {
+    // What must not be lost was flushed, and looked at, where it was printed.
+    let _ = io::stdout().flush();
+    // SAFETY: `_exit` takes any number and touches no memory. `exit` would run libtorch's destructors, which take a tenth of a
+    // second to free what the system frees at once, and which may crash under threads that still compute in it.
+    unsafe { libc::_exit(code.into()) }
+}
+
+fn command_line() -> Code {
     exhausted::watch();
     let Arguments { common, command } = match Arguments::try_parse() {
         Ok(arguments) => arguments,
@@ -68,30 +89,30 @@ pub fn main() -> ExitCode {
         status::watch();
         // A panic is told where it happened; what is left to do is to end in order.
         let run = AssertUnwindSafe(|| run(command, &common));
-        std::panic::catch_unwind(run).unwrap_or_else(|_| Ok(ExitCode::from(FAILED)))
+        std::panic::catch_unwind(run).unwrap_or_else(|_| Ok(FAILED))
     });
     status::end();
     outcome.unwrap_or_else(|error| failed(&error))
 }
 
 /// Tells what ended a command, in the exit code too.
-fn failed(error: &anyhow::Error) -> ExitCode {
+fn failed(error: &anyhow::Error) -> Code {
     if is_broken_pipe(error) {
-        return ExitCode::SUCCESS;
+        return DONE;
     }
     let foreign =
         error.is::<PluginError>() || error.downcast_ref::<SessionError>().is_some_and(SessionError::is_of_foreign_code);
     // Ctrl-C reaches a plugin's process, too.
     if Interrupted::caused(error.as_ref()) || (work::asked() > 0 && foreign) {
         interrupt::say_farewell();
-        return ExitCode::from(INTERRUPTED);
+        return INTERRUPTED;
     }
     let text = chain(error);
     // Foreign code may have run out of what it may have, and not the machine, unless this process is short of memory itself.
     let unbounded = getrlimit(Resource::RLIMIT_AS).is_ok_and(|(limit, _)| limit == RLIM_INFINITY);
     if let Some(told) = out_of_memory(&text).filter(|_| !(foreign && unbounded)) {
         say(format_args!("error: {}", indented(&told)));
-        return ExitCode::from(FAILED);
+        return FAILED;
     }
     say(format_args!("error: {}", indented(&text)));
     let usage = error.downcast_ref::<SessionError>().is_some_and(SessionError::is_usage)
@@ -101,7 +122,7 @@ fn failed(error: &anyhow::Error) -> ExitCode {
         || error.downcast_ref::<crate::compare::CompareError>().is_some_and(crate::compare::CompareError::is_usage)
         || error.is::<PluginError>()
         || error.is::<crate::share::ShareError>();
-    ExitCode::from(if usage { USAGE } else { FAILED })
+    if usage { USAGE } else { FAILED }
 }
 
 /// What is wrong with an argument that no module knows of.
@@ -110,17 +131,17 @@ fn failed(error: &anyhow::Error) -> ExitCode {
 struct Usage(anyhow::Error);
 
 /// Arguments that are no command: wrong ones, or those that ask for help.
-fn no_command(error: &clap::Error) -> ExitCode {
+fn no_command(error: &clap::Error) -> Code {
     if error.use_stderr() {
         // Without colours: arguments are quoted in it, and what they hold is not to speak to the terminal.
         terminal::write_stderr(&error.render().to_string());
-        return ExitCode::from(USAGE);
+        return USAGE;
     }
     let printed = error.print().context("cannot write the result to standard output");
-    printed.map_or_else(|error| failed(&error), |()| ExitCode::SUCCESS)
+    printed.map_or_else(|error| failed(&error), |()| DONE)
 }
 
-fn run(command: Command, common: &Common) -> anyhow::Result<ExitCode> {
+fn run(command: Command, common: &Common) -> anyhow::Result<Code> {
     let path = &common.plugin_path;
     match command {
         Command::Train(train) => return train::run(&train, common),
@@ -154,7 +175,7 @@ fn run(command: Command, common: &Common) -> anyhow::Result<ExitCode> {
         Command::Extract => metrics::serve().map_err(anyhow::Error::msg)?,
         Command::Steps(steps) => steps::run(&steps, path)?,
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(DONE)
 }
 
 impl Command {

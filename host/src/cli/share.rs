@@ -1,14 +1,11 @@
 //! `tandem plugin new | install | remove | lock | pack | verify`.
 
-use std::{
-    path::{Path, PathBuf},
-    process::ExitCode,
-};
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
 use super::{
-    FAILED,
+    Code, DONE, FAILED,
     arguments::{Install, Lock, New, Pack, Verify},
     print,
 };
@@ -111,7 +108,7 @@ pub(super) fn pack(arguments: &Pack) -> anyhow::Result<()> {
 }
 
 /// Fails where a signature is wrong, and where a key was given that did not sign.
-pub(super) fn verify(arguments: &Verify, plugin_path: &[PathBuf]) -> anyhow::Result<ExitCode> {
+pub(super) fn verify(arguments: &Verify, plugin_path: &[PathBuf]) -> anyhow::Result<Code> {
     let name = &arguments.plugin;
     let path = if is_file(name) { PathBuf::from(name) } else { SearchPath::new(plugin_path).find(name)?.path };
     let mut good = true;
@@ -129,7 +126,7 @@ pub(super) fn verify(arguments: &Verify, plugin_path: &[PathBuf]) -> anyhow::Res
             Signed::Wrong(_) => false,
         };
     }
-    Ok(if good { ExitCode::SUCCESS } else { ExitCode::from(FAILED) })
+    Ok(if good { DONE } else { FAILED })
 }
 
 /// What is known of a signature, in words.

@@ -1,12 +1,9 @@
 //! `tandem train`.
 
-use std::{
-    path::{Path, PathBuf},
-    process::ExitCode,
-};
+use std::path::{Path, PathBuf};
 
 use super::{
-    INTERRUPTED,
+    Code, DONE, INTERRUPTED,
     arguments::{Common, Train},
     inspect,
     interrupt::{say_farewell, set_farewell},
@@ -22,7 +19,7 @@ use crate::{
     work,
 };
 
-pub(super) fn run(arguments: &Train, common: &Common) -> anyhow::Result<ExitCode> {
+pub(super) fn run(arguments: &Train, common: &Common) -> anyhow::Result<Code> {
     let sources = Sources::load(Some(&arguments.config), environment(), &arguments.sets)?;
     let again = again(arguments, common)?;
     // Right at whichever moment of a beginning it is asked to end.
@@ -32,7 +29,7 @@ pub(super) fn run(arguments: &Train, common: &Common) -> anyhow::Result<ExitCode
     if arguments.dry_run {
         print(&prepared.resolved.explain()?)?;
         print(&inspect::definition(&prepared.gan)?)?;
-        return Ok(ExitCode::SUCCESS);
+        return Ok(DONE);
     }
     let device = resolve_device(prepared.config().device)?;
     let out = out(arguments);
@@ -49,7 +46,7 @@ pub(super) fn run(arguments: &Train, common: &Common) -> anyhow::Result<ExitCode
     match training.train(&mut Screen::new())? {
         End::Interrupted => {
             say_farewell();
-            Ok(ExitCode::from(INTERRUPTED))
+            Ok(INTERRUPTED)
         }
         end @ (End::Done | End::Plateau) => {
             if end == End::Plateau {
@@ -63,7 +60,7 @@ pub(super) fn run(arguments: &Train, common: &Common) -> anyhow::Result<ExitCode
             if let Err(error) = print(&summary(&out, latest, training.last_grid().map(PathBuf::as_path))) {
                 say(format_args!("{error:#}"));
             }
-            Ok(ExitCode::SUCCESS)
+            Ok(DONE)
         }
     }
 }

@@ -45,6 +45,12 @@ pub enum CompareError {
         /// What it said.
         message: String,
     },
+    /// Runs are watched by threads.
+    #[error("no thread can be started to watch a run: {source}; end other programs, or raise `ulimit -u`")]
+    NoThread {
+        /// What the system said.
+        source: io::Error,
+    },
     /// Two runs measured different things under one metric.
     #[error(transparent)]
     Unlike(Box<Unlike>),

@@ -104,9 +104,10 @@ pub fn train(
     let (sender, receiver) = mpsc::channel();
     let mut first = None;
     thread::scope(|scope| {
+        let mut started = 0;
         for _ in 0..settings.workers.max(1) {
             let (sender, queue, quit, asked, progress) = (sender.clone(), &queue, &quit, &asked, &progress);
-            scope.spawn(move || {
+            let worker = move || {
                 while asked() == 0 {
                     let next = queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
                     let Some(job) = next else { return };
@@ -125,7 +126,16 @@ pub fn train(
                         return;
                     }
                 }
-            });
+            };
+            // Fewer than wanted are enough; none is an error, such as memory that is gone.
+            match thread::Builder::new().spawn_scoped(scope, worker) {
+                Ok(_) => started += 1,
+                Err(source) if started == 0 => first = Some(CompareError::NoThread { source }),
+                Err(_) => break,
+            }
+        }
+        if started > 0 {
+            first = None;
         }
         drop(sender);
         for message in receiver {

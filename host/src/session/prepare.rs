@@ -198,10 +198,10 @@ pub(super) fn from_json(text: &str) -> Result<Gan, SessionError> {
     decode(text).map_err(|what| SessionError::Stored(format!("definition.json: {what}; restore it from a backup")))
 }
 
-/// A definition in a file of its own, as JSON, checked as if a plugin had sent it.
+/// A definition that the user names, a file or a pipe, as JSON, checked as if a plugin had sent it.
 pub fn read_definition(path: &Path) -> Result<Gan, SessionError> {
     let wrong = |what: String| SessionError::Stored(format!("definition `{}`: {what}", path.shown()));
-    let gan = decode(&files::read_text(path, MOST_TEXT).map_err(|e| wrong(e.to_string()))?).map_err(wrong)?;
+    let gan = decode(&files::read_given_text(path, MOST_TEXT).map_err(|e| wrong(e.to_string()))?).map_err(wrong)?;
     gan.check_meaning().map_err(|e| wrong(e.to_string()))?;
     Ok(gan)
 }
