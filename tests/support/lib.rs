@@ -3,6 +3,7 @@
 
 mod pictures;
 pub mod place;
+mod running;
 
 use std::{
     fs,
@@ -12,6 +13,7 @@ use std::{
 use assert_cmd::Command;
 
 pub use pictures::{encoded, photograph};
+pub use running::Running;
 
 /// Every plugin of this repository.
 pub const SHIPPED: [&str; 12] = [

@@ -3,16 +3,16 @@
 
 use std::{
     fs,
-    io::{BufRead as _, BufReader},
+    io::{BufRead as _, BufReader, Read as _},
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Command, Stdio},
     thread,
     time::{Duration, Instant},
 };
 
 use predicates::{prelude::PredicateBooleanExt as _, str::contains};
 use serde_json::{Value, json};
-use tandem_tests::{Playground, binary, root, tandem};
+use tandem_tests::{Playground, Running, binary, root, tandem};
 
 /// A plan over the playground's tiny network; `more` comes before its lists.
 fn plan(here: &Playground, more: &str, methods: &str) -> String {
@@ -210,14 +210,10 @@ fn an_edited_config_is_a_changed_plan() {
     tandem(&["compare", &plan, "--out", &out]).assert().success().stderr(contains("done").not());
 }
 
-fn start(plan: &str, out: &str, stderr: Stdio) -> Child {
-    Command::new(binary())
-        .args(["compare", plan, "--out", out])
-        .env("OMP_NUM_THREADS", "1")
-        .stderr(stderr)
-        .stdout(Stdio::null())
-        .spawn()
-        .unwrap()
+fn start(plan: &str, out: &str, stderr: Stdio) -> Running {
+    let mut command = Command::new(binary());
+    command.args(["compare", plan, "--out", out]).env("OMP_NUM_THREADS", "1").stderr(stderr).stdout(Stdio::null());
+    Running::start(&mut command)
 }
 
 fn interrupt(process: &str) {
@@ -297,12 +293,12 @@ fn a_run_that_somebody_stops_alone_has_not_ended_and_the_others_go_on() {
     let text = fs::read_to_string(&plan).unwrap().replace("seeds = [0, 1]", "seeds = [0]");
     fs::write(&plan, text).unwrap();
     let out = here.path("out");
-    let child = start(&plan, &out, Stdio::piped());
+    let mut child = start(&plan, &out, Stdio::piped());
     wait_for(&run(&here, "dcgan/one-0/checkpoints/step-10"));
     interrupt(fs::read_to_string(run(&here, "dcgan/one-0/lock")).unwrap().trim());
-    let output = child.wait_with_output().unwrap();
-    let said = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(1), "{said}");
+    let mut said = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(1), "{said}");
     assert!(said.contains("dcgan/one-0: somebody stopped it; the others go on"), "{said}");
     assert!(said.contains("quick/one-0: done"), "{said}");
     let again = format!("go on with: tandem compare {plan} --out {out}");

@@ -16,17 +16,10 @@ use nix::{
     unistd::Pid,
 };
 use predicates::{prelude::PredicateBooleanExt as _, str::contains};
-use tandem_tests::{Playground, binary, root, tandem};
+use tandem_tests::{Playground, Running, binary, root, tandem};
 
 fn send(child: &Child, signal: Signal) {
     kill(Pid::from_raw(child.id() as i32), signal).unwrap();
-}
-
-fn wait_for(path: &str, child: &mut Child) {
-    while fs::metadata(path).is_err() {
-        assert!(matches!(child.try_wait(), Ok(None)), "the run ended before it wrote {path}");
-        sleep(Duration::from_millis(2));
-    }
 }
 
 fn full() -> File {
@@ -62,9 +55,9 @@ fn a_stderr_that_is_gone_ends_nothing() {
 fn ctrl_c_where_stderr_is_gone_saves_and_leaves_with_130() {
     let here = Playground::default();
     for (out, stderr) in [("closed", Stdio::piped()), ("full", full().into())] {
-        let mut child = long(&here, out).stderr(stderr).spawn().unwrap();
+        let mut child = Running::start(long(&here, out).stderr(stderr));
         drop(child.stderr.take());
-        wait_for(&here.path(&format!("{out}/checkpoints/step-3")), &mut child);
+        child.wait_for(&here.path(&format!("{out}/checkpoints/step-3")));
         send(&child, Signal::SIGINT);
         assert_eq!(child.wait().unwrap().code(), Some(130), "{out}");
         here.train(out, &["--resume", "--set", "steps=1"]).assert().code(2).stderr(contains("is at step"));
@@ -78,15 +71,15 @@ fn a_terminal_that_is_closed_ends_a_run_in_order_unless_it_was_told_to_stay() {
     let run = long(&here, "hup");
     let mut command = Command::new("env");
     command.arg("--default-signal=HUP").arg(run.get_program()).args(run.get_args());
-    let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    wait_for(&here.path("hup/checkpoints/step-3"), &mut child);
+    let mut child = Running::start(command.stdout(Stdio::null()).stderr(Stdio::null()));
+    child.wait_for(&here.path("hup/checkpoints/step-3"));
     send(&child, Signal::SIGHUP);
     assert_eq!(child.wait().unwrap().code(), Some(130));
     let mut command = Command::new("sh");
     command.args(["-c", "trap '' HUP; exec \"$@\"", "sh"]).arg(binary());
     command.args(["train", &here.path("config.toml"), "--out", &here.path("nohup"), "--set", "steps=100000"]);
-    let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    wait_for(&here.path("nohup/latest"), &mut child);
+    let mut child = Running::start(command.stdout(Stdio::null()).stderr(Stdio::null()));
+    child.wait_for(&here.path("nohup/latest"));
     send(&child, Signal::SIGHUP);
     let next = fs::read_to_string(here.path("nohup/latest")).unwrap();
     while fs::read_to_string(here.path("nohup/latest")).unwrap() == next {
@@ -231,8 +224,8 @@ fn a_resume_to_fewer_steps_ends_there_and_the_run_stays_as_long_as_it_was() {
         let config = String::from_utf8(here.read(&format!("{run}/config.toml"))).unwrap();
         config.lines().find(|line| line.starts_with("steps = ")).unwrap().to_owned()
     };
-    let mut child = long(&here, "run").spawn().unwrap();
-    wait_for(&here.path("run/checkpoints/step-3"), &mut child);
+    let mut child = Running::start(&mut long(&here, "run"));
+    child.wait_for(&here.path("run/checkpoints/step-3"));
     send(&child, Signal::SIGINT);
     assert_eq!(child.wait().unwrap().code(), Some(130));
     let latest = String::from_utf8(here.read("run/latest")).unwrap();

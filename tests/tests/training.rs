@@ -3,23 +3,13 @@
 use std::{
     fs,
     io::{BufRead as _, BufReader, Read as _},
-    process::{Child, Stdio},
-    thread::sleep,
-    time::Duration,
+    process::Stdio,
 };
 
 use predicates::{prelude::PredicateBooleanExt as _, str::contains};
-use tandem_tests::{Playground, SHIPPED, binary, root, tandem};
+use tandem_tests::{Playground, Running, SHIPPED, binary, root, tandem};
 
 const WEIGHTS: [&str; 4] = ["generator", "generator_ema", "discriminator", "trainer"];
-
-/// Until a running child has written something.
-fn wait_for(path: &str, child: &mut Child) {
-    while fs::metadata(path).is_err() {
-        assert!(matches!(child.try_wait(), Ok(None)), "the run ended before it wrote {path}");
-        sleep(Duration::from_millis(2));
-    }
-}
 
 /// In plain libtorch each of these ends in heap corruption or a segmentation fault (docs/decisions/0010).
 #[test]
@@ -133,14 +123,14 @@ fn a_killed_run_goes_on_as_if_nothing_had_happened() {
     let here = Playground::new("keep_checkpoints = 0");
     let more = ["--set", "steps=200", "--set", "checkpoint_every=50", "--set", "sample_every=1000"];
     here.train("whole", &more).assert().success();
-    let mut child = std::process::Command::new(binary())
-        .args(["train", &here.path("config.toml"), "--out", &here.path("cut")])
-        .args(more)
-        .env("OMP_NUM_THREADS", "1")
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    wait_for(&here.path("cut/checkpoints/step-100"), &mut child);
+    let mut child = Running::start(
+        std::process::Command::new(binary())
+            .args(["train", &here.path("config.toml"), "--out", &here.path("cut")])
+            .args(more)
+            .env("OMP_NUM_THREADS", "1")
+            .stderr(Stdio::null()),
+    );
+    child.wait_for(&here.path("cut/checkpoints/step-100"));
     child.kill().unwrap();
     child.wait().unwrap();
     here.train("cut", &more).arg("--resume").assert().success().stderr(contains("going on at step"));
@@ -223,13 +213,13 @@ fn a_bench_compares_one_stage_with_two_on_the_users_own_config() {
 #[test]
 fn ctrl_c_saves_and_leaves_with_130() {
     let here = Playground::default();
-    let mut child = std::process::Command::new(binary())
-        .args(["train", &here.path("config.toml"), "--out", &here.path("run"), "--set", "steps=100000"])
-        .stderr(Stdio::null())
-        .stdout(Stdio::null())
-        .spawn()
-        .unwrap();
-    wait_for(&here.path("run/checkpoints/step-3"), &mut child);
+    let mut child = Running::start(
+        std::process::Command::new(binary())
+            .args(["train", &here.path("config.toml"), "--out", &here.path("run"), "--set", "steps=100000"])
+            .stderr(Stdio::null())
+            .stdout(Stdio::null()),
+    );
+    child.wait_for(&here.path("run/checkpoints/step-3"));
     let killed = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
     assert!(killed.success());
     assert_eq!(child.wait().unwrap().code(), Some(130));
@@ -246,16 +236,16 @@ fn ctrl_c_before_the_first_step_is_no_crash() {
     let here = Playground::default();
     let evaluation =
         ["--set", "evaluate.every=2", "--set", "evaluate.samples=4", "--set", "evaluate.metrics=[\"kid\"]"];
-    let mut child = std::process::Command::new(binary())
-        .args(["train", &here.path("config.toml"), "--out", &here.path("run")])
-        .args(evaluation)
-        .env("XDG_CACHE_HOME", here.path("cache"))
-        .env("OMP_NUM_THREADS", "1")
-        .env("TANDEM_LOG", "info")
-        .stderr(Stdio::piped())
-        .stdout(Stdio::null())
-        .spawn()
-        .unwrap();
+    let mut child = Running::start(
+        std::process::Command::new(binary())
+            .args(["train", &here.path("config.toml"), "--out", &here.path("run")])
+            .args(evaluation)
+            .env("XDG_CACHE_HOME", here.path("cache"))
+            .env("OMP_NUM_THREADS", "1")
+            .env("TANDEM_LOG", "info")
+            .stderr(Stdio::piped())
+            .stdout(Stdio::null()),
+    );
     // Statistics of the 10,000 real images take seconds.
     let mut stderr = BufReader::new(child.stderr.take().unwrap());
     let mut said = String::new();
@@ -284,13 +274,13 @@ fn a_resume_under_another_config_is_refused_with_the_difference() {
 #[test]
 fn a_second_process_on_the_same_run_is_refused() {
     let here = Playground::default();
-    let mut first = std::process::Command::new(binary())
-        .args(["train", &here.path("config.toml"), "--out", &here.path("run"), "--set", "steps=100000"])
-        .stderr(Stdio::null())
-        .stdout(Stdio::null())
-        .spawn()
-        .unwrap();
-    wait_for(&here.path("run/checkpoints/step-3"), &mut first);
+    let mut first = Running::start(
+        std::process::Command::new(binary())
+            .args(["train", &here.path("config.toml"), "--out", &here.path("run"), "--set", "steps=100000"])
+            .stderr(Stdio::null())
+            .stdout(Stdio::null()),
+    );
+    first.wait_for(&here.path("run/checkpoints/step-3"));
     let pid = first.id().to_string();
     here.train("run", &["--resume", "--set", "steps=100000"]).assert().failure().stderr(contains(pid));
     first.kill().unwrap();
