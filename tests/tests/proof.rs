@@ -219,12 +219,16 @@ fn list_names_the_shipped_plugins() {
     }
 }
 
-/// Those of 64 pixels differ from those of 32 in their data alone; they are for the long form.
+/// Those of 64 pixels differ from those of 32 in their data alone, and those of two stages from those of one in that they say
+/// so: both are for the long form.
 #[test]
 fn every_shipped_config_resolves() {
     for folder in &["mnist-32", "mnist-64"][..if long() { 2 } else { 1 }] {
         for entry in std::fs::read_dir(root().join("configs").join(folder)).unwrap() {
             let config = entry.unwrap().path();
+            if !long() && !config.to_str().unwrap().ends_with("-one.toml") {
+                continue;
+            }
             tandem(&["train", config.to_str().unwrap(), "--dry-run"])
                 .assert()
                 .success()

@@ -30,7 +30,10 @@ pub(crate) fn run(args: &[String]) -> Result<()> {
         examples(&mut cargo(&["test", "--release", "--workspace", "--doc"]), &libtorch)?;
     }
     if shell::succeeds(shell::cargo().args(["nextest", "--version"])) {
+        // One more than there are cores: there is always one that waits, for a process that is to be ended after a while.
+        let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get) + 1;
         let mut nextest = cargo(&["nextest", "run", "--release", "--workspace", "--no-fail-fast"]);
+        nextest.arg(format!("--test-threads={threads}"));
         return shell::run(nextest.args(args)).context("tests failed");
     }
     let mut tests = cargo(&["test", "--release", "--workspace", "--no-fail-fast", "--lib", "--bins", "--tests"]);
