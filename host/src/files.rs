@@ -66,6 +66,11 @@ pub fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     bytes.try_reserve_exact(told as usize)?;
     // What its length says is not what it gives: it may grow meanwhile, or be one of the system's.
+    bounded(file, bytes, most)
+}
+
+/// Reads to the end into `bytes`, which is empty, and no further than `most` and one.
+fn bounded(file: File, mut bytes: Vec<u8>, most: u64) -> io::Result<Vec<u8>> {
     file.take(most + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > most { Err(too_long(bytes.len() as u64, most)) } else { Ok(bytes) }
 }
@@ -87,9 +92,7 @@ pub fn read_given_text(path: &Path, most: u64) -> io::Result<String> {
     if !fs::metadata(path).is_ok_and(|facts| facts.file_type().is_fifo()) {
         return read_text(path, most);
     }
-    let mut bytes = Vec::new();
-    File::open(path)?.take(most + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > most { Err(too_long(bytes.len() as u64, most)) } else { text(bytes) }
+    text(bounded(File::open(path)?, Vec::new(), most)?)
 }
 
 fn text(bytes: Vec<u8>) -> io::Result<String> {

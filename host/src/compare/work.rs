@@ -104,8 +104,7 @@ pub fn train(
     let (sender, receiver) = mpsc::channel();
     let mut first = None;
     thread::scope(|scope| {
-        let mut started = 0;
-        for _ in 0..settings.workers.max(1) {
+        for at in 0..settings.workers.max(1) {
             let (sender, queue, quit, asked, progress) = (sender.clone(), &queue, &quit, &asked, &progress);
             let worker = move || {
                 while asked() == 0 {
@@ -128,14 +127,12 @@ pub fn train(
                 }
             };
             // Fewer than wanted are enough; none is an error, such as memory that is gone.
-            match thread::Builder::new().spawn_scoped(scope, worker) {
-                Ok(_) => started += 1,
-                Err(source) if started == 0 => first = Some(CompareError::NoThread { source }),
-                Err(_) => break,
+            if let Err(source) = thread::Builder::new().spawn_scoped(scope, worker) {
+                if at == 0 {
+                    first = Some(CompareError::NoThread { source });
+                }
+                break;
             }
-        }
-        if started > 0 {
-            first = None;
         }
         drop(sender);
         for message in receiver {
