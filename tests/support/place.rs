@@ -58,6 +58,12 @@ impl Place {
         command
     }
 
+    /// What `tandem data inspect` says of a data set in it when it looks at everything.
+    pub fn inspect(&self, path: &str) -> serde_json::Value {
+        let output = self.tandem(&["data", "inspect", path, "--json", "--all"]).assert().success();
+        serde_json::from_slice(&output.get_output().stdout).unwrap()
+    }
+
     /// A config that names this file, and the arguments that only resolve it.
     pub fn config(&self, plugin: &str, more: &str) -> [String; 4] {
         let config =

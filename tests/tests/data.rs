@@ -4,32 +4,25 @@
 use std::{
     fs,
     io::{Cursor, Read as _, Write as _},
-    ops::Deref,
 };
 
 use image::{DynamicImage, ImageFormat, Rgb, RgbImage};
 use predicates::{prelude::PredicateBooleanExt as _, str::contains};
 use serde_json::Value;
-use tandem_tests::{binary, encoded, photograph, root};
+use tandem_tests::{binary, encoded, photograph, place::Place, root};
 
-/// A folder with data, a cache of its own and a config.
-struct Place(tandem_tests::place::Place);
-
-impl Deref for Place {
-    type Target = tandem_tests::place::Place;
-
-    fn deref(&self) -> &Self::Target {
-        &self.0
-    }
+/// Data sets of a place, and configs over them.
+trait DataSets {
+    /// A config over this data, of a network that trains in a moment.
+    fn config_over(&self, data: &str) -> String;
+    /// Prepares the config's data; what it says.
+    fn prepare(&self, config: &str) -> Value;
+    /// The weights after training by this config.
+    fn weights(&self, config: &str, run: &str, more: &[&str]) -> Vec<u8>;
 }
 
-impl Place {
-    fn new() -> Self {
-        Self(tandem_tests::place::Place::new())
-    }
-
-    /// A config over this data, of a network that trains in a moment.
-    fn config(&self, data: &str) -> String {
+impl DataSets for Place {
+    fn config_over(&self, data: &str) -> String {
         let text = format!(
             "plugin = \"dcgan\"\nsteps = 3\nbatch_size = 4\nsample_every = 0\n[options]\nwidth = 4\nlatent_size = 8\n[data]\n{data}\n"
         );
@@ -37,18 +30,11 @@ impl Place {
         self.text("config.toml")
     }
 
-    fn inspect(&self, path: &str) -> Value {
-        let output = self.tandem(&["data", "inspect", path, "--json", "--all"]).assert().success();
-        serde_json::from_slice(&output.get_output().stdout).unwrap()
-    }
-
-    /// Prepares the config's data; what it says.
     fn prepare(&self, config: &str) -> Value {
         let output = self.tandem(&["data", "prepare", config, "--json"]).assert().success();
         serde_json::from_slice(&output.get_output().stdout).unwrap()
     }
 
-    /// The weights after training by this config.
     fn weights(&self, config: &str, run: &str, more: &[&str]) -> Vec<u8> {
         self.tandem(&[&["train", config, "--out", run], more].concat()).assert().success();
         let bytes = fs::read(self.path(run).join("checkpoints/step-3/generator.safetensors")).unwrap();
@@ -86,7 +72,7 @@ fn a_folder_of_photographs_is_seen_cached_and_trained_on() {
         .assert()
         .success()
         .stdout(contains("cats").and(contains("8 images, 2 classes")));
-    let config = place.config("kind = \"folder\"\npath = \"photos\"\nimage_size = 32");
+    let config = place.config_over("kind = \"folder\"\npath = \"photos\"\nimage_size = 32");
     let from_memory = place.weights(&config, "memory", &[]);
     let prepared = place.prepare(&config);
     assert_eq!((prepared["images"].as_u64(), &prepared["found"]), (Some(8), &Value::Bool(false)));
@@ -102,7 +88,7 @@ fn a_folder_of_photographs_is_seen_cached_and_trained_on() {
 fn mirrored_images_are_the_same_ones_after_a_resume() {
     let place = Place::new();
     photographs(&place);
-    let config = place.config("kind = \"folder\"\npath = \"photos\"\nimage_size = 32\nflip = true");
+    let config = place.config_over("kind = \"folder\"\npath = \"photos\"\nimage_size = 32\nflip = true");
     let whole = place.weights(&config, "whole", &[]);
     assert_ne!(whole, place.weights(&config, "plain", &["--set", "data.flip=false"]));
     place.tandem(&["train", &config, "--out", "parts", "--set", "steps=1"]).assert().success();
@@ -118,7 +104,7 @@ fn damaged_images_are_named_and_left_out_up_to_a_limit() {
     place.write("photos/cats/words.png", "only words");
     let report = place.inspect("photos");
     assert_eq!(report["bad"].as_array().unwrap().len(), 2, "{report:#}");
-    let config = place.config("kind = \"folder\"\npath = \"photos\"\nimage_size = 32");
+    let config = place.config_over("kind = \"folder\"\npath = \"photos\"\nimage_size = 32");
     let prepared = place.prepare(&config);
     let left_out = prepared["left_out"].to_string();
     assert_eq!(prepared["images"], 8);
@@ -142,7 +128,7 @@ fn damaged_images_are_named_and_left_out_up_to_a_limit() {
 fn a_damaged_cache_is_found_by_prepare_and_made_again() {
     let place = Place::new();
     photographs(&place);
-    let config = place.config("kind = \"folder\"\npath = \"photos\"\nimage_size = 32");
+    let config = place.config_over("kind = \"folder\"\npath = \"photos\"\nimage_size = 32");
     let path = place.prepare(&config)["path"].as_str().unwrap().to_owned();
     let good = fs::read(&path).unwrap();
     for at in [4096 + 5 * 3072, good.len() - 1] {
@@ -177,7 +163,7 @@ fn what_cannot_be_used_at_all_says_why() {
         ("lines", "long.png: 3000000x1 is too narrow for crop = \"resize-center\""),
     ] {
         let data = format!("kind = \"folder\"\npath = \"{folder}\"\nimage_size = 32\ncrop = \"resize-center\"");
-        let config = place.config(&data);
+        let config = place.config_over(&data);
         place.tandem(&["data", "prepare", &config]).assert().code(1).stderr(contains(why));
     }
     let report = place.inspect("film");
@@ -214,7 +200,7 @@ fn labels_and_images_that_do_not_fit_are_told() {
         .assert()
         .success()
         .stdout(contains("9 images, no labels").and(contains(stray)));
-    let config = place.config("kind = \"folder\"\npath = \"photos\"\nimage_size = 32");
+    let config = place.config_over("kind = \"folder\"\npath = \"photos\"\nimage_size = 32");
     let conditional = ["train", &config, "--out", "run", "--set", "plugin=cgan"];
     place.tandem(&conditional).assert().failure().stderr(contains(stray).and(contains("into a folder of its class")));
     let unlabelled = ["data", "prepare", &config, "--set", "data.use_labels=false"];
@@ -231,7 +217,7 @@ fn labels_and_images_that_do_not_fit_are_told() {
         place.write(&format!("faces/img_align_celeba/{number:06}.jpg"), jpeg(number));
     }
     place.write("faces/list_eval_partition.txt", "000001.jpg 0\n000003.jpg 0\n");
-    let config = place.config("kind = \"celeba\"\npath = \"faces\"\nsplit = \"train\"\nimage_size = 32");
+    let config = place.config_over("kind = \"celeba\"\npath = \"faces\"\nsplit = \"train\"\nimage_size = 32");
     place
         .tandem(&["data", "prepare", &config])
         .assert()
@@ -313,7 +299,7 @@ fn archives_and_published_forms_are_read_with_their_labels() {
         ("kind = \"celeba\"\npath = \"faces\"\nsplit = \"train\"\ncrop = \"resize-center\"", 2),
         ("kind = \"lmdb\"\npath = \"church_outdoor_train_lmdb\"", 6),
     ] {
-        let config = place.config(&format!("{data}\nimage_size = 32"));
+        let config = place.config_over(&format!("{data}\nimage_size = 32"));
         assert_eq!(place.prepare(&config)["images"], images, "{data}");
         let more = ["--set", "batch_size=2", "--set", "steps=3"];
         place.weights(&config, &format!("run-{images}-{}", data.len()), &more);
@@ -323,9 +309,9 @@ fn archives_and_published_forms_are_read_with_their_labels() {
     lmdb[20] ^= 3;
     lmdb[4096 + 20] ^= 3;
     place.write("other/data.mdb", &lmdb);
-    let config = place.config("kind = \"lmdb\"\npath = \"other\"\nimage_size = 32");
+    let config = place.config_over("kind = \"lmdb\"\npath = \"other\"\nimage_size = 32");
     place.tandem(&["data", "prepare", &config]).assert().code(1).stderr(contains("data.mdb").and(contains("version")));
-    let config = place.config("kind = \"celeba\"\npath = \"faces\"\nattribute = \"Old\"\nimage_size = 32");
+    let config = place.config_over("kind = \"celeba\"\npath = \"faces\"\nattribute = \"Old\"\nimage_size = 32");
     place
         .tandem(&["data", "prepare", &config])
         .assert()
@@ -347,16 +333,16 @@ fn what_is_wrong_names_the_file_and_what_to_do() {
         .stderr(contains("empty holds no images: expected files ending in"));
     place.tandem(&["data", "inspect", "nowhere"]).assert().code(1).stderr(contains("nowhere"));
     photographs(&place);
-    let config = place.config("kind = \"folder\"\npath = \"photos\"\nimage_size = 32");
+    let config = place.config_over("kind = \"folder\"\npath = \"photos\"\nimage_size = 32");
     let path = place.prepare(&config)["path"].as_str().unwrap().to_owned();
     // A cache by its own name, for other images than it holds.
-    let other = place.config(&format!("kind = \"cache\"\npath = {path:?}\nimage_size = 64"));
+    let other = place.config_over(&format!("kind = \"cache\"\npath = {path:?}\nimage_size = 64"));
     place
         .tandem(&["train", &other, "--out", "run"])
         .assert()
         .failure()
         .stderr(contains("a cache of another transform: 32x32").and(contains("wanted: 64x64")));
-    let same = place.config(&format!("kind = \"cache\"\npath = {path:?}\nimage_size = 32"));
+    let same = place.config_over(&format!("kind = \"cache\"\npath = {path:?}\nimage_size = 32"));
     place.weights(&same, "same", &[]);
     // Damage to an image is found when the image is read, a cut when the cache is opened.
     let good = fs::read(&path).unwrap();
@@ -485,7 +471,7 @@ fn every_command_finds_the_same_data() {
         assert!(report["source"].as_str().unwrap().starts_with(kind), "{report:#}");
         let lines = report["passed_over"].to_string();
         assert!(passed.iter().all(|line| lines.contains(line)), "{path}: {lines}");
-        let config = place.config(&format!("kind = \"{kind}\"\npath = \"{path}\"\nimage_size = 32"));
+        let config = place.config_over(&format!("kind = \"{kind}\"\npath = \"{path}\"\nimage_size = 32"));
         let prepared = place.tandem(&["data", "prepare", &config, "--json"]).assert().success();
         let told = String::from_utf8_lossy(&prepared.get_output().stderr).into_owned();
         let value: Value = serde_json::from_slice(&prepared.get_output().stdout).unwrap();
@@ -568,7 +554,7 @@ fn what_is_not_whole_is_never_taken_for_something_else() {
         ("cache", "pipe", "it is a pipe; expected a file"),
         ("folder", "list", "a list of 2 numbers"),
     ] {
-        let config = place.config(&format!("kind = \"{kind}\"\npath = \"{path}\"\nimage_size = 32"));
+        let config = place.config_over(&format!("kind = \"{kind}\"\npath = \"{path}\"\nimage_size = 32"));
         let mut train = place.tandem(&["train", &config, "--out", "run"]);
         train.timeout(std::time::Duration::from_mins(1)).assert().failure().stderr(contains(why));
     }

@@ -5,43 +5,30 @@
 use std::{
     fs,
     io::{Read as _, Write as _},
-    ops::Deref,
 };
 
 use image::{DynamicImage, ImageFormat};
 use predicates::{prelude::PredicateBooleanExt as _, str::contains};
 use serde_json::Value;
-use tandem_tests::{encoded, photograph, root};
+use tandem_tests::{encoded, photograph, place::Place, root};
 
-/// A folder with data and a cache of its own.
-struct Place(tandem_tests::place::Place);
-
-impl Deref for Place {
-    type Target = tandem_tests::place::Place;
-
-    fn deref(&self) -> &Self::Target {
-        &self.0
-    }
+/// Data sets of a place.
+trait DataSets {
+    /// What `inspect` finds when it looks at everything: images and classes; nothing may be bad.
+    fn counted(&self, path: &str) -> (u64, usize);
+    /// `inspect` fails, and says all of this.
+    fn refused(&self, path: &str, words: &[&str]);
+    /// `prepare` of these data; how many images it takes.
+    fn prepare(&self, data: &str) -> u64;
 }
 
-impl Place {
-    fn new() -> Self {
-        Self(tandem_tests::place::Place::new())
-    }
-
-    /// What `inspect` finds when it looks at everything: images and classes; nothing may be bad.
-    fn inspect(&self, path: &str) -> (u64, usize) {
-        let report = self.report(path);
+impl DataSets for Place {
+    fn counted(&self, path: &str) -> (u64, usize) {
+        let report = self.inspect(path);
         assert_eq!(report["bad"].as_array().unwrap().len(), 0, "{path}: {report:#}");
         (report["images"].as_u64().unwrap(), report["classes"].as_array().unwrap().len())
     }
 
-    fn report(&self, path: &str) -> Value {
-        let output = self.tandem(&["data", "inspect", path, "--json", "--all"]).assert().success();
-        serde_json::from_slice(&output.get_output().stdout).unwrap()
-    }
-
-    /// `inspect` fails, and says all of this.
     fn refused(&self, path: &str, words: &[&str]) {
         let output = self.tandem(&["data", "inspect", path]).assert().code(1);
         let said = String::from_utf8_lossy(&output.get_output().stderr).into_owned();
@@ -50,7 +37,6 @@ impl Place {
         }
     }
 
-    /// `prepare` of these data; how many images it takes.
     fn prepare(&self, data: &str) -> u64 {
         let text = format!("plugin = \"dcgan\"\nsteps = 1\nbatch_size = 2\n[data]\n{data}\nimage_size = 32\n");
         self.write("config.toml", text);
@@ -91,7 +77,7 @@ fn pictures_of_other_formats_are_read_whatever_they_are_called() {
         };
         place.write(&format!("d/{name}"), bytes);
     }
-    let report = place.report("d");
+    let report = place.inspect("d");
     assert_eq!((report["images"].as_u64(), report["bad"].as_array().unwrap().len()), (Some(13), 0), "{report:#}");
     let formats = report["formats"].to_string();
     for format in ["BMP", "TIFF", "JPEG", "GIF", "PNM", "TGA", "QOI", "ICO", "PNG"] {
@@ -102,7 +88,7 @@ fn pictures_of_other_formats_are_read_whatever_they_are_called() {
     place.write("e/a.png", b"\0\0\0\x1cftypavif\0\0\0\0avifmif1");
     place.write("e/b.jpg", b"\0\0\0\x18ftypheic\0\0\0\0mif1heic");
     place.write("e/c.jpg", b"<!DOCTYPE html><html>404</html>");
-    let bad = place.report("e")["bad"].to_string();
+    let bad = place.inspect("e")["bad"].to_string();
     for why in [
         "a file of the format AVIF, which is not read; convert it to PNG or JPEG",
         "a file of the format HEIC, which is not read; convert it to PNG or JPEG",
@@ -120,10 +106,10 @@ fn what_a_telephone_appends_to_a_jpeg_is_no_part_of_it() {
     place.write("d/motion.jpg", [&whole[..], film].concat());
     place.write("d/padded.jpg", [&whole[..], &[0; 5000]].concat());
     place.write("d/second.jpg", [&whole[..], &whole[..whole.len() / 2]].concat());
-    assert_eq!(place.inspect("d").0, 3);
+    assert_eq!(place.counted("d").0, 3);
     place.write("d/cut.jpg", [&whole[..whole.len() - 60], &whole[..]].concat());
     place.write("d/cut-film.jpg", [&whole[..whole.len() - 40], film, b"\xff\xd9"].concat());
-    let bad = place.report("d")["bad"].as_array().unwrap().clone();
+    let bad = place.inspect("d")["bad"].as_array().unwrap().clone();
     assert_eq!(bad.len(), 2, "{bad:?}");
     assert!(bad.iter().all(|bad| bad["why"].as_str().unwrap().starts_with("truncated: ")), "{bad:?}");
 }
@@ -169,8 +155,8 @@ fn cifar_is_read_in_both_forms_and_a_missing_batch_is_named() {
     let quoted = names.iter().fold(String::new(), |text, name| text + &format!("S'{name}'\na"));
     place.write("py/cifar-10-batches-py/batches.meta", format!("(dp1\nS'label_names'\n(l{quoted}s."));
     for form in ["bin", "py", "py/cifar-10-batches-py"] {
-        assert_eq!(place.inspect(form), (10, 10), "{form}");
-        let report = place.report(form);
+        assert_eq!(place.counted(form), (10, 10), "{form}");
+        let report = place.inspect(form);
         assert_eq!(report["classes"][0]["name"], "thing-0", "{form}");
         assert_eq!(report["classes"][9]["name"], "thing-9", "{form}");
         assert!(report["source"].as_str().unwrap().ends_with("(train)"), "{form}");
@@ -201,10 +187,10 @@ fn cifar_is_read_in_both_forms_and_a_missing_batch_is_named() {
     // CIFAR-100, where names are anybody's.
     place.write("hundred/cifar-100-python/train", pickled(&[99], &[row(1)], "fine_labels"));
     place.write("hundred/cifar-100-python/test", pickled(&[3], &[row(1)], "fine_labels"));
-    assert_eq!(place.inspect("hundred"), (1, 100));
+    assert_eq!(place.counted("hundred"), (1, 100));
     place.write("photos/train/a.png", encoded(photograph(1), ImageFormat::Png));
     place.write("photos/test", "notes");
-    assert_eq!(place.inspect("photos"), (1, 1));
+    assert_eq!(place.counted("photos"), (1, 1));
 
     // What is not read says what to give instead; nothing of it is run.
     let batches = |folder: &str, bytes: &[u8]| {
@@ -254,7 +240,7 @@ fn mnist_is_found_where_torchvision_and_kaggle_leave_it() {
     for path in
         ["root", "root/MNIST", "root/MNIST/raw", "kaggle", "folders", "members", "kaggle/train-images.idx3-ubyte"]
     {
-        assert_eq!(place.inspect(path), (20, 10), "{path}");
+        assert_eq!(place.counted(path), (20, 10), "{path}");
     }
     // What follows the last member is ignored, and a word says so.
     let file = "members/train-images-idx3-ubyte.gz";
@@ -282,7 +268,7 @@ fn mnist_is_found_where_torchvision_and_kaggle_leave_it() {
         [[7_u32, 0, 2422], [3, 0, 1], [9, 0, 5]].iter().flatten().flat_map(|n| n.to_be_bytes()).collect::<Vec<u8>>();
     let labels = [&[0, 0, 12, 2, 0, 0, 0, 3, 0, 0, 0, 3][..], &rows].concat();
     place.write("q/QMNIST/raw/qmnist-train-labels-idx2-int.gz", gzipped(&labels));
-    let report = place.report("q");
+    let report = place.inspect("q");
     assert_eq!((&report["images"], &report["classes"][9]["images"]), (&Value::from(3), &Value::from(1)), "{report:#}");
 }
 
@@ -295,7 +281,7 @@ fn lsuns_parent_folder_is_its_one_set_or_lists_them() {
     place.write("lsun/church_outdoor_train_lmdb/data.mdb", &lmdb);
     place.write("lsun/church_outdoor_train_lmdb/lock.mdb", "");
     place.write("lsun/category_indices.txt", "church_outdoor 4\n");
-    assert_eq!(place.inspect("lsun").0, 6);
+    assert_eq!(place.counted("lsun").0, 6);
     assert_eq!(place.prepare("kind = \"lmdb\"\npath = \"lsun\""), 6);
     place.write("lsun/church_outdoor_val_lmdb/data.mdb", &lmdb);
     let both = ["church_outdoor_train_lmdb", "church_outdoor_val_lmdb", "name one of them as data.path"];
@@ -325,11 +311,11 @@ fn celebas_lists_are_read_as_published_as_tables_and_with_a_mark_before_them() {
         .collect();
     place.write("celeba/list_eval_partition.txt", wide);
     for path in ["kaggle", "celeba"] {
-        assert_eq!(place.inspect(path), (3, 0), "{path}");
+        assert_eq!(place.counted(path), (3, 0), "{path}");
         assert_eq!(place.prepare(&format!("kind = \"celeba\"\npath = \"{path}\"\nattribute = \"Male\"")), 3, "{path}");
         assert_eq!(place.prepare(&format!("kind = \"celeba\"\npath = \"{path}\"\nsplit = \"train\"")), 2, "{path}");
     }
-    assert_eq!(place.inspect("root"), (3, 0));
+    assert_eq!(place.counted("root"), (3, 0));
     let wrong = |list: &str, words: &[&str]| {
         place.write("kaggle/list_attr_celeba.csv", list);
         let data = "plugin = \"dcgan\"\nsteps = 1\n[data]\nkind = \"celeba\"\npath = \"kaggle\"\nattribute = \"Male\"\nimage_size = 32\n";
